@@ -2,13 +2,15 @@
 
     OnehertzError
     ├── UserError           the user can mend it: one line, no traceback, exit 2
-    ├── FatalError          this process can't go on: one line, exit 1; a restart may help
-    │   ├── Fenced          another process owns this work now: drop everything, rejoin
-    │   └── TooManyFailures so many messages fail in a row that the stage is what is broken
-    └── InvalidMessage      no retry can help: to the dead letters, with its reason
+    └── FatalError          this process can't go on: one line, exit 1; a restart may help
+        ├── Fenced          another process owns this work now: drop everything, rejoin
+        └── TooManyFailures so many messages fail in a row that the stage is what is broken
+    schemas.errors.InvalidMessage: no retry can help: to the dead letters, with its reason
 """
 
 from __future__ import annotations
+
+from schemas.errors import InvalidMessage
 
 
 class OnehertzError(Exception):
@@ -31,13 +33,11 @@ class TooManyFailures(FatalError):
     """Too many messages failed in a row, from several cameras: the stage is what is broken."""
 
 
-class InvalidMessage(OnehertzError):
-    """A message that no retry can help.
-
-    `reason` is a short slug for counting, `detail` a sentence for people.
-    """
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
+__all__ = [
+    "FatalError",
+    "Fenced",
+    "InvalidMessage",
+    "OnehertzError",
+    "TooManyFailures",
+    "UserError",
+]

@@ -36,7 +36,9 @@ StageTimes = tuple[int, int]
 MissingReason = Literal[
     "unreachable", "refused", "wrong-password", "stalled", "undecodable", "spool-full"
 ]
-RejectReason = Literal["clock", "late", "undecodable", "too-small", "too-large", "malformed", "stale"]
+RejectReason = Literal[
+    "clock", "late", "undecodable", "too-small", "too-large", "malformed", "stale"
+]
 KeepReason = Literal["first", "changed", "audit", "refresh", "off"]
 Status = Literal["captured", "kept", "inferred", "unchanged", "rejected", "missing"]
 
@@ -74,6 +76,10 @@ class Box(msgspec.Struct, frozen=True, kw_only=True):
     y1: Fraction
     x2: Fraction
     y2: Fraction
+
+    def __post_init__(self) -> None:
+        if self.x2 < self.x1 or self.y2 < self.y1:
+            raise ValueError("a box whose corners are swapped: x1 <= x2 and y1 <= y2 are needed")
 
 
 class Tick(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,0 +1,148 @@
+"""Kafka headers of a message: CloudEvents attributes as text, read strictly and within bounds."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+
+from schemas.errors import BadHeader, MissingHeader, Oversized
+from schemas.messages import StageTimes
+
+RawHeaders = Iterable[tuple[str, bytes | None]]
+HeaderList = list[tuple[str, bytes]]
+
+MAX_HEADERS = 64
+MAX_TEXT_BYTES = 2_048
+MAX_SIGNATURE_BYTES = 64 * 1024
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # a capture time before it is a clock never set
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+_INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
+_STAGES = re.compile(r"[a-z]+:\d{1,18},\d{1,18}(;[a-z]+:\d{1,18},\d{1,18})*", re.ASCII)
+_TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}", re.ASCII)
+
+
+def index_headers(headers: RawHeaders | None) -> dict[str, bytes]:
+    """Headers by lower-case name. Raises BadHeader for one of ours that comes twice, Oversized."""
+    found: dict[str, bytes] = {}
+    for count, (name, value) in enumerate(headers or (), start=1):
+        if count > MAX_HEADERS:
+            raise Oversized(f"more than {MAX_HEADERS} headers")
+        name = name.lower()
+        if not _is_ours(name) or value is None:
+            continue
+        if name in found:
+            raise BadHeader(f"{name} is there twice")
+        limit = MAX_SIGNATURE_BYTES if name == "signature" else MAX_TEXT_BYTES
+        if len(value) > limit:
+            raise Oversized(f"{name} has {len(value)} bytes, at most {limit} are allowed")
+        found[name] = value
+    return found
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith("ce_") or name in ("content-type", "signature", "traceparent")
+
+
+def text(headers: Mapping[str, bytes], name: str) -> str:
+    """The header as UTF-8 text. Raises MissingHeader, BadHeader."""
+    value = headers.get(name)
+    if value is None:
+        raise MissingHeader(f"{name} is not there")
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise BadHeader(f"{name} is not UTF-8") from None
+
+
+def integer(headers: Mapping[str, bytes], name: str, default: int | None = None) -> int:
+    """The header as a whole number >= 0; `default` where it is absent and a default is given."""
+    if default is not None and name not in headers:
+        return default
+    value = text(headers, name)
+    if not _INTEGER.fullmatch(value) or int(value) < 0:
+        raise BadHeader(f"{name} is {value[:40]!r}, expected a whole number >= 0")
+    return int(value)
+
+
+def optional_integer(headers: Mapping[str, bytes], name: str) -> int | None:
+    return integer(headers, name) if name in headers else None
+
+
+def number(headers: Mapping[str, bytes], name: str) -> float:
+    """The header as a finite decimal number; 0.0 where it is absent."""
+    if name not in headers:
+        return 0.0
+    value = text(headers, name)
+    try:
+        parsed = float(value)
+    except ValueError:
+        parsed = float("nan")
+    if not abs(parsed) < float("inf"):  # false for NaN too
+        raise BadHeader(f"{name} is {value[:40]!r}, expected a number")
+    return parsed
+
+
+def time_text(moment: datetime) -> str:
+    """RFC 3339 in UTC, always with six decimals."""
+    moment = moment.astimezone(UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06d}Z"
+
+
+def moment(headers: Mapping[str, bytes], name: str) -> datetime:
+    """The header as a UTC moment since 2000. Raises MissingHeader, BadHeader."""
+    value = text(headers, name)
+    if not _TIME.fullmatch(value):
+        raise BadHeader(f"{name} is {value[:40]!r}, expected RFC 3339, say 2026-01-31T12:00:00.5Z")
+    try:
+        parsed = datetime.fromisoformat(value).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise BadHeader(f"{name} is {value[:40]!r}, which is no moment in time") from None
+    if parsed < EARLIEST:
+        raise BadHeader(f"{name} is {value}, before 2000: the camera's clock was never set")
+    return parsed
+
+
+def stages_text(stages: Mapping[str, StageTimes]) -> str:
+    return ";".join(f"{stage}:{took},{gave}" for stage, (took, gave) in stages.items())
+
+
+def stages(headers: Mapping[str, bytes]) -> dict[str, StageTimes]:
+    """`ce_stages`: stage → (took, gave), µs since 1970. Empty where the header is absent."""
+    if "ce_stages" not in headers:
+        return {}
+    value = text(headers, "ce_stages")
+    if not _STAGES.fullmatch(value):
+        raise BadHeader(f"ce_stages is {value[:60]!r}, expected 'stage:took_us,gave_us;…'")
+    parsed = {}
+    for part in value.split(";"):
+        stage, _, times = part.partition(":")
+        took, _, gave = times.partition(",")
+        parsed[stage] = (int(took), int(gave))
+    return parsed
+
+
+def optional_traceparent(headers: Mapping[str, bytes]) -> str | None:
+    """The W3C trace context; a malformed one is dropped, as that standard asks."""
+    if "traceparent" not in headers:
+        return None
+    value = headers["traceparent"].decode("ascii", "replace")
+    return value if _TRACEPARENT.fullmatch(value) else None
+
+
+def traceparent(parent: str | None, identity: str, stage: str) -> str:
+    """W3C trace context of one stage's event: the trace of `parent`, a span of its own.
+
+    Ids are hashes of the identity: a repeated delivery has the same ones.
+    """
+    known = _TRACEPARENT.fullmatch(parent) if parent else None
+    trace = known[1] if known else hashlib.blake2b(identity.encode(), digest_size=16).hexdigest()
+    span = hashlib.blake2b(f"{identity}/{stage}".encode(), digest_size=8).hexdigest()
+    return f"00-{trace}-{span}-01"
+
+
+def in_range(moment: datetime, appended_at: datetime) -> bool:
+    """Whether a capture time is one that a row may carry: since 2000, at most a day ahead."""
+    return EARLIEST <= moment <= appended_at + timedelta(days=1)
