@@ -1,11 +1,11 @@
 """Errors whose type decides what happens: told to the user, retried, dead-lettered, or fatal.
 
-    OnehertzError
-    ├── UserError           the user can mend it: one line, no traceback, exit 2
-    └── FatalError          this process can't go on: one line, exit 1; a restart may help
-        ├── Fenced          another process owns this work now: drop everything, rejoin
-        └── TooManyFailures so many messages fail in a row that the stage is what is broken
-    schemas.errors.InvalidMessage: no retry can help: to the dead letters, with its reason
+OnehertzError
+├── UserError           the user can mend it: one line, no traceback, exit 2
+└── FatalError          this process can't go on: one line, exit 1; a restart may help
+    ├── Fenced          another process owns this work now: drop everything, rejoin
+    └── TooManyFailures so many messages fail in a row that the stage is what is broken
+schemas.errors.InvalidMessage: no retry can help: to the dead letters, with its reason
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Why a message can't be used. Each kind has a slug (`reason`), fit for a dead letter.
 
 InvalidMessage
+├── EncodeError          a stage built a message that its readers would refuse: a defect of ours
 └── DecodeError
     ├── MissingHeader    a header that every such message carries is not there
     ├── BadHeader        a header is there and its value is not what it should be
@@ -16,14 +17,36 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+MAX_SENTENCE_CHARS = 250  # at most 1,000 bytes of UTF-8
+
 
 class InvalidMessage(Exception):
-    """A message that no retry can help. `reason` is a slug to count by, `detail` a sentence."""
+    """A message that no retry can help. `reason` is a slug to count by, `detail` a sentence.
+
+    The sentence is fit for a header or a log line, whatever the message held: one line, printable,
+    at most MAX_SENTENCE_CHARS.
+    """
 
     def __init__(self, reason: str, detail: str) -> None:
+        detail = _one_line(detail)
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+
+
+def _one_line(text: str) -> str:
+    if len(text) > MAX_SENTENCE_CHARS:
+        text = text[: MAX_SENTENCE_CHARS - 1] + "…"
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+class EncodeError(InvalidMessage):
+    """A stage built a message that its own readers would refuse."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("unencodable", detail)
 
 
 class DecodeError(InvalidMessage):

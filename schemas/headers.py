@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import binascii
 import hashlib
+import math
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -19,9 +21,10 @@ MAX_SIGNATURE_BYTES = 64 * 1024
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # a capture time before it is a clock never set
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
-_INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
+_INTEGER = re.compile(r"\d{1,18}", re.ASCII)
+_NUMBER = re.compile(r"-?\d{1,400}(\.\d{1,400})?(e[+-]?\d{1,4})?", re.ASCII | re.IGNORECASE)
 _STAGES = re.compile(r"[a-z]+:\d{1,18},\d{1,18}(;[a-z]+:\d{1,18},\d{1,18})*", re.ASCII)
-_TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}", re.ASCII)
+_TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 def index_headers(headers: RawHeaders | None) -> dict[str, bytes]:
@@ -47,22 +50,23 @@ def _is_ours(name: str) -> bool:
 
 
 def text(headers: Mapping[str, bytes], name: str) -> str:
-    """The header as UTF-8 text. Raises MissingHeader, BadHeader."""
+    """The header as text, one character or more, all printable. Raises MissingHeader, BadHeader."""
     value = headers.get(name)
     if value is None:
         raise MissingHeader(f"{name} is not there")
     try:
-        return value.decode()
+        decoded = value.decode()
     except UnicodeDecodeError:
         raise BadHeader(f"{name} is not UTF-8") from None
+    if not decoded or not decoded.isprintable():
+        raise BadHeader(f"{name} is {decoded[:40]!r}, expected printable text")
+    return decoded
 
 
-def integer(headers: Mapping[str, bytes], name: str, default: int | None = None) -> int:
-    """The header as a whole number >= 0; `default` where it is absent and a default is given."""
-    if default is not None and name not in headers:
-        return default
+def integer(headers: Mapping[str, bytes], name: str) -> int:
+    """The header as a whole number from 0 to 10^18 - 1. Raises MissingHeader, BadHeader."""
     value = text(headers, name)
-    if not _INTEGER.fullmatch(value) or int(value) < 0:
+    if not _INTEGER.fullmatch(value):
         raise BadHeader(f"{name} is {value[:40]!r}, expected a whole number >= 0")
     return int(value)
 
@@ -72,23 +76,18 @@ def optional_integer(headers: Mapping[str, bytes], name: str) -> int | None:
 
 
 def number(headers: Mapping[str, bytes], name: str) -> float:
-    """The header as a finite decimal number; 0.0 where it is absent."""
-    if name not in headers:
-        return 0.0
+    """The header as a finite decimal number. Raises MissingHeader, BadHeader."""
     value = text(headers, name)
-    try:
-        parsed = float(value)
-    except ValueError:
-        parsed = float("nan")
-    if not abs(parsed) < float("inf"):  # false for NaN too
+    # float() alone reads 'nan', '1_0' and Arabic digits too.
+    parsed = float(value) if _NUMBER.fullmatch(value) else math.inf
+    if math.isinf(parsed):
         raise BadHeader(f"{name} is {value[:40]!r}, expected a number")
     return parsed
 
 
 def time_text(moment: datetime) -> str:
     """RFC 3339 in UTC, always with six decimals."""
-    moment = moment.astimezone(UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06d}Z"
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def moment(headers: Mapping[str, bytes], name: str) -> datetime:
@@ -116,12 +115,29 @@ def stages(headers: Mapping[str, bytes]) -> dict[str, StageTimes]:
     value = text(headers, "ce_stages")
     if not _STAGES.fullmatch(value):
         raise BadHeader(f"ce_stages is {value[:60]!r}, expected 'stage:took_us,gave_us;…'")
-    parsed = {}
+    parsed: dict[str, StageTimes] = {}
     for part in value.split(";"):
         stage, _, times = part.partition(":")
         took, _, gave = times.partition(",")
+        if stage in parsed:
+            raise BadHeader(f"ce_stages names {stage[:40]} twice")
         parsed[stage] = (int(took), int(gave))
     return parsed
+
+
+def signature_text(signature: bytes) -> bytes:
+    """Base64: CloudEvents libraries read every header as UTF-8, and fail on anything else."""
+    return binascii.b2a_base64(signature, newline=False)
+
+
+def signature(headers: Mapping[str, bytes]) -> bytes | None:
+    """The gate's signature, None where it is absent. Raises BadHeader."""
+    if "signature" not in headers:
+        return None
+    try:
+        return binascii.a2b_base64(headers["signature"], strict_mode=True)
+    except binascii.Error:
+        raise BadHeader("signature is not base64") from None
 
 
 def optional_traceparent(headers: Mapping[str, bytes]) -> str | None:

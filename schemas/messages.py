@@ -14,6 +14,7 @@ from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import force_setattr
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -27,11 +28,16 @@ FrameId = Annotated[str, Meta(pattern=FRAME_PATTERN)]
 RunId = Annotated[str, Meta(min_length=1, max_length=64)]
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
 Pixels = Annotated[int, Meta(ge=0, le=65_535)]
-Count = Annotated[int, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=0, le=999_999_999_999_999_999)]  # fits a signed 64-bit column
+Partition = Annotated[int, Meta(ge=0, le=2_147_483_647)]
+Score = Annotated[float, Meta(ge=-1e30, le=1e30)]  # fits a 32-bit float too
 UtcTime = Annotated[datetime, Meta(tz=True)]
 # When a stage took the frame and when it gave it on, µs since 1970. For latency only: these times
 # enter no decision and no comparison of runs.
-StageTimes = tuple[int, int]
+StageTimes = tuple[Count, Count]
+
+MAX_DETAIL_CHARS = 1000
+Detail = Annotated[str, Meta(max_length=MAX_DETAIL_CHARS)]
 
 MissingReason = Literal[
     "unreachable", "refused", "wrong-password", "stalled", "undecodable", "spool-full"
@@ -59,6 +65,27 @@ def from_us(us: int) -> datetime:
 def frame_id(camera: str, captured_at_us: int) -> str:
     """A tick's identity, the same on every topic and in every delivery of it."""
     return f"{camera}@{captured_at_us}"
+
+
+def in_utc(moment: datetime) -> datetime:
+    """The same moment in UTC. Raises ValueError without a time zone or outside the years 1-9999."""
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment} has no time zone")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{moment} is outside of the years 1 to 9999 in UTC") from None
+
+
+def readable(text: str) -> str:
+    """Text for people, made fit to travel: cut to length, no NUL, no lone surrogate.
+
+    An exception's text or a file's name can hold both; a *rejected* tick must not be lost by it.
+    """
+    if text.isascii() and len(text) <= MAX_DETAIL_CHARS and "\0" not in text:
+        return text
+    text = text.encode(errors="replace").decode().replace("\0", "?")
+    return text if len(text) <= MAX_DETAIL_CHARS else text[: MAX_DETAIL_CHARS - 1] + "…"
 
 
 def split_frame_id(frame: str) -> tuple[str, int]:
@@ -99,6 +126,10 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     stages: dict[str, StageTimes] = {}
     traceparent: Annotated[str, Meta(max_length=64)] | None = None
 
+    def __post_init__(self) -> None:
+        if self.captured_at.tzinfo is not UTC:
+            force_setattr(self, "captured_at", in_utc(self.captured_at))
+
     @property
     def captured_at_us(self) -> int:
         return to_us(self.captured_at)
@@ -125,7 +156,11 @@ class Missing(Tick, frozen=True, kw_only=True, tag_field="status", tag="missing"
     status = "missing"
 
     reason: MissingReason
-    detail: Annotated[str, Meta(max_length=1000)] = ""
+    detail: Detail = ""  # made `readable` on construction
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        force_setattr(self, "detail", readable(self.detail))
 
 
 class Kept(Tick, frozen=True, kw_only=True):
@@ -136,7 +171,7 @@ class Kept(Tick, frozen=True, kw_only=True):
 
     jpeg: bytes
     because: KeepReason
-    score: float = 0.0  # the gate's; how far it was from the last kept frame
+    score: Score = 0.0  # the gate's; how far it was from the last kept frame
 
 
 class Unchanged(Tick, frozen=True, kw_only=True, tag_field="status", tag="unchanged"):
@@ -146,7 +181,7 @@ class Unchanged(Tick, frozen=True, kw_only=True, tag_field="status", tag="unchan
     status = "unchanged"
 
     same_as: FrameId
-    score: float = 0.0
+    score: Score = 0.0
 
 
 class Rejected(Tick, frozen=True, kw_only=True, tag_field="status", tag="rejected"):
@@ -156,7 +191,11 @@ class Rejected(Tick, frozen=True, kw_only=True, tag_field="status", tag="rejecte
     status = "rejected"
 
     reason: RejectReason
-    detail: Annotated[str, Meta(max_length=1000)] = ""
+    detail: Detail = ""  # made `readable` on construction
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        force_setattr(self, "detail", readable(self.detail))
 
 
 class Inferred(Tick, frozen=True, kw_only=True, tag_field="status", tag="inferred"):
@@ -168,7 +207,7 @@ class Inferred(Tick, frozen=True, kw_only=True, tag_field="status", tag="inferre
     model: Annotated[str, Meta(min_length=1, max_length=128)]
     boxes: Annotated[tuple[Box, ...], Meta(max_length=10_000)]
     because: KeepReason
-    score: float = 0.0
+    score: Score = 0.0
 
 
 RawRecord = Captured | Missing | Unchanged
@@ -196,10 +235,15 @@ class Alert(
     frame: FrameId  # of the tick of `at`
     evidence: FrameId | None = None  # inferred frame that shows it, for a picture
     raw_offset: Count | None = None  # of the evidence, for seeking it on frames-raw
-    partition: Count | None = None
-    text: Annotated[str, Meta(max_length=1000)] = ""
+    partition: Partition | None = None
+    text: Detail = ""  # made `readable` on construction
     boxes: Annotated[tuple[Box, ...], Meta(max_length=10_000)] = ()
     late: bool = False
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "at", in_utc(self.at))
+        force_setattr(self, "began_at", in_utc(self.began_at))
+        force_setattr(self, "text", readable(self.text))
 
 
 class Raised(Alert, frozen=True, kw_only=True):
@@ -221,6 +265,10 @@ class Cleared(Alert, frozen=True, kw_only=True):
 
     ended_at: UtcTime  # capture time of the first tick for which the condition no longer held
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        force_setattr(self, "ended_at", in_utc(self.ended_at))
+
 
 AlertRecord = Raised | Updated | Cleared
 
@@ -232,9 +280,10 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     camera: CameraId
     stage: Annotated[str, Meta(min_length=1, max_length=64)]
-    topic: str  # input topic and its id: a topic that was made anew has another one
-    topic_id: str
-    partition: Count
+    # Input topic and its id: a topic that was made anew has another one.
+    topic: Annotated[str, Meta(min_length=1, max_length=249)]
+    topic_id: Annotated[str, Meta(min_length=1, max_length=64)]
+    partition: Partition
     offset: Count  # first input offset that is not in the state
     state: bytes  # the message's value; versioned by the stage
 

@@ -1,0 +1,68 @@
+"""Messages that no retry can help: kept as they came, with their origin and the reason."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from runtime.errors import TooManyFailures
+from schemas.catalogue import DLQ_SUFFIX
+from schemas.codec import Wire
+from schemas.errors import InvalidMessage
+
+MAX_DETAIL_BYTES = 1_000
+
+
+class Origin(NamedTuple):
+    """Where a message lies."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+def dead_letter(
+    origin: Origin,
+    key: bytes | None,
+    value: bytes | None,
+    headers: Iterable[tuple[str, bytes | None]] | None,
+    stage: str,
+    error: InvalidMessage,
+) -> tuple[str, Wire]:
+    """The dead-letter topic, and the message as it came plus `dlq_*` headers."""
+    kept = [(name, content or b"") for name, content in headers or ()]
+    kept += [
+        ("dlq_stage", stage.encode()),
+        ("dlq_reason", error.reason.encode()),
+        ("dlq_detail", error.detail.encode()[:MAX_DETAIL_BYTES]),
+        ("dlq_topic", origin.topic.encode()),
+        ("dlq_partition", b"%d" % origin.partition),
+        ("dlq_offset", b"%d" % origin.offset),
+    ]
+    return origin.topic + DLQ_SUFFIX, Wire(key or b"", value or b"", kept)
+
+
+class FailureGuard:
+    """Stops a stage in which too many messages fail in a row: then the stage is what is broken.
+
+    Failures of fewer than `min_cameras` cameras never stop it: that many cameras can be broken.
+    """
+
+    def __init__(self, limit: int = 100, min_cameras: int = 3) -> None:
+        self._limit = limit
+        self._min_cameras = min_cameras
+        self._failed: deque[bytes] = deque(maxlen=limit)
+
+    def succeeded(self) -> None:
+        self._failed.clear()
+
+    def failed(self, key: bytes | None, error: InvalidMessage) -> None:
+        """Note a failure. Raises TooManyFailures."""
+        self._failed.append(key or b"")
+        if len(self._failed) == self._limit and len(set(self._failed)) >= self._min_cameras:
+            raise TooManyFailures(
+                f"{self._limit} messages in a row failed, from {len(set(self._failed))} cameras, "
+                f"the last with '{error}': this stage is broken, not they. Nothing was committed "
+                "past the last checkpoint; after a repair the stage reads on from there"
+            )

@@ -1,0 +1,41 @@
+"""Places where a test can make a process die as if it had been killed.
+
+`ONEHERTZ_FAILPOINT=gate.before-commit:3` ends the process with SIGKILL when it comes by that place
+for the third time. Without the variable nothing happens.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Literal
+
+from runtime.errors import UserError
+
+VARIABLE = "ONEHERTZ_FAILPOINT"
+
+Failpoint = Literal[
+    "gate.before-commit",  # outputs and snapshots are on the broker, their transaction is open
+    "infer.before-commit",  # results are acknowledged, the input's offsets are not committed
+    "sql.before-commit",  # rows are committed in the database, the offsets are not
+    "alerts.before-commit",  # alerts are on the broker, their transaction is open
+]
+
+
+class Failpoints:
+    """Counts how often the process came by its failpoint."""
+
+    def __init__(self, setting: str | None) -> None:
+        """`setting` is NAME:COUNT, or None. Raises UserError."""
+        self._name, _, count = (setting or "").partition(":")
+        if setting and not count.isdecimal():
+            raise UserError(f"environment {VARIABLE}: expected NAME:COUNT, say sql.before-commit:2")
+        self._left = int(count or 0)
+
+    def passing(self, name: Failpoint) -> None:
+        """The process is at this place: the last thing it does, if a test asked for that."""
+        if name != self._name:
+            return
+        self._left -= 1
+        if self._left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,97 @@
+"""Prometheus metrics. Their names are types: mypy refuses one that is not in these lists."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, get_args
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+CounterName = Literal[
+    # Counter: records taken from the input topic. Labels: stage.
+    "onehertz_records_taken_total",
+    # Counter: records given to the output topic or table, by what they say. Labels: stage, status.
+    "onehertz_records_given_total",
+    # Counter: repeated deliveries that changed nothing. Labels: stage.
+    "onehertz_repeats_total",
+    # Counter: ticks that a producer's run should have had and that never came. Labels: stage.
+    "onehertz_ticks_lost_total",
+    # Counter: messages that went to the dead letters. Labels: stage, reason.
+    "onehertz_dead_letters_total",
+    # Counter: seconds spent working, not waiting; its rate is the role's busy share. Labels: stage.
+    "onehertz_busy_seconds_total",
+    # Counter: seconds spent waiting for a slow or absent downstream. Labels: stage.
+    "onehertz_blocked_seconds_total",
+    # Counter: assignments of partitions to this process. Labels: stage.
+    "onehertz_rebalances_total",
+    # Counter: transactions that were refused because another process owns the work. Labels: stage.
+    "onehertz_fenced_total",
+    # Counter: records that retention deleted before they were read. Labels: stage.
+    "onehertz_expired_total",
+    # Counter: alert changes. Labels: rule, change.
+    "onehertz_alerts_total",
+]
+GaugeName = Literal[
+    # Gauge: records between what is done and the end of the input topic. Labels: stage, partition.
+    "onehertz_lag_records",
+    # Gauge: 1 for the model that serves. Labels: model, backend, device, precision.
+    "onehertz_model_info",
+    # Gauge: cameras that this process has state of. Labels: stage.
+    "onehertz_cameras",
+]
+HistogramName = Literal[
+    # Histogram: seconds from the stage before to this one's output. Labels: stage.
+    "onehertz_stage_latency_seconds",
+    # Histogram: seconds from the producer taking a frame to its row or alert. Labels: stage.
+    "onehertz_latency_seconds",
+    # Histogram: frames in a batch, as a share of the largest batch. Labels: stage.
+    "onehertz_batch_fill_ratio",
+    # Histogram: seconds that one call of the engine takes. Labels: stage.
+    "onehertz_inference_seconds",
+    # Histogram: seconds that one checkpoint or database transaction takes. Labels: stage.
+    "onehertz_commit_seconds",
+]
+MetricName = CounterName | GaugeName | HistogramName
+
+LABELS: Final[dict[str, tuple[str, ...]]] = {
+    "onehertz_records_given_total": ("stage", "status"),
+    "onehertz_dead_letters_total": ("stage", "reason"),
+    "onehertz_alerts_total": ("rule", "change"),
+    "onehertz_lag_records": ("stage", "partition"),
+    "onehertz_model_info": ("model", "backend", "device", "precision"),
+}
+_LATENCY_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+_SHARE = (0.125, 0.25, 0.5, 0.75, 0.9, 1)
+
+
+class Metrics:
+    """All metrics of one process, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._counters = {n: Counter(n, n, _labels(n), registry=self.registry) for n in _names(0)}
+        self._gauges = {n: Gauge(n, n, _labels(n), registry=self.registry) for n in _names(1)}
+        self._histograms = {
+            n: Histogram(n, n, _labels(n), registry=self.registry, buckets=_buckets(n))
+            for n in _names(2)
+        }
+
+    def count(self, name: CounterName, amount: float = 1, **labels: str) -> None:
+        self._counters[name].labels(**labels).inc(amount)
+
+    def set(self, name: GaugeName, value: float, **labels: str) -> None:
+        self._gauges[name].labels(**labels).set(value)
+
+    def observe(self, name: HistogramName, value: float, **labels: str) -> None:
+        self._histograms[name].labels(**labels).observe(value)
+
+
+def _names(kind: int) -> tuple[str, ...]:
+    return get_args((CounterName, GaugeName, HistogramName)[kind])
+
+
+def _labels(name: str) -> tuple[str, ...]:
+    return LABELS.get(name, ("stage",))
+
+
+def _buckets(name: str) -> tuple[float, ...]:
+    return _SHARE if name.endswith("_ratio") else _LATENCY_S
