@@ -7,22 +7,23 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from confluent_kafka import (
     Consumer,
     ConsumerGroupTopicPartitions,
     IsolationLevel,
-    KafkaError,
-    Message,
+    KafkaException,
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec
+from pydantic import Field
 
 from runtime.errors import FatalError
-from runtime.kafka import KafkaSettings, admin_client, reader, received
+from runtime.kafka import KafkaSettings, admin_client, as_fatal, reader, received
+from runtime.reading import read_all, read_last
+from runtime.settings import Section
 from runtime.topics import topic_id
 from schemas.codec import decode_snapshot
 from schemas.errors import DecodeError
@@ -33,6 +34,23 @@ log = logging.getLogger("onehertz.checkpoint")
 _REQUEST_S = 15.0
 # Kafka gives up a dead process' open transaction within its own time-out, checked every 10 s.
 _OPEN_TRANSACTION_S = 60.0
+
+
+class CheckpointSettings(Section):
+    """How often a stage with state (gate, alerts) publishes."""
+
+    interval_s: float = Field(
+        0.2,
+        gt=0,
+        le=5,
+        description="One transaction every so often: adds to the latency, and saves work.",
+    )
+    snapshot_interval_s: float = Field(
+        5.0,
+        gt=0,
+        le=60,
+        description="State is saved every so often: a new owner repeats at most this much work.",
+    )
 
 
 @dataclass
@@ -74,6 +92,14 @@ class Checkpoints:
         it says yes the answer is empty. Raises FatalError: offsets that retention has deleted.
         """
         numbers = sorted(partitions)
+        if not numbers:
+            return {}
+        try:
+            return self._take_over(numbers, give_up)
+        except KafkaException as error:
+            raise as_fatal(error, f"taking over partitions of {self._topics.input}") from None
+
+    def _take_over(self, numbers: list[int], give_up: Callable[[], bool]) -> dict[int, Taken]:
         self.input_id = topic_id(self._admin, self._topics.input)
         # An earlier owner may have died after its outputs and before their commit. Once the group
         # has a new generation it can't commit any more, so the end seen now is the last to wait
@@ -147,18 +173,25 @@ class Checkpoints:
         if start < 0:
             log.info("%s[%d]: first start, at offset %d", self._topics.input, number, low)
             return Taken(low, published_to)
-        if start < low:
-            raise FatalError(
-                f"{self._topics.input}[{number}]: {low - start} records expired before "
-                f"{self._topics.stage} read them (it was at {start}, the topic begins at {low}). "
-                "Retention was shorter than the outage. To accept the loss, reset the group: "
-                f"kafka-consumer-groups.sh --reset-offsets --to-earliest --group "
-                f"{self._topics.group} --topic {self._topics.input}, and delete its snapshots"
-            )
+        self._check_kept(number, start, low)
         if start > high:
             self._log_made_anew(number, len(current))
             return Taken(low)
         return Taken(start, published_to, {c: s.state for c, s in current.items()})
+
+    def check_kept(self, number: int, offset: int) -> None:
+        """Raises FatalError if retention has deleted the input at `offset`."""
+        self._check_kept(number, offset, self._input_bounds([number])[number][0])
+
+    def _check_kept(self, number: int, offset: int, low: int) -> None:
+        if offset < low:
+            raise FatalError(
+                f"{self._topics.input}[{number}]: {low - offset} records expired before "
+                f"{self._topics.stage} read them (it was at {offset}, the topic begins at {low}): "
+                "retention was shorter than the outage. To accept the loss, reset the group: "
+                f"kafka-consumer-groups.sh --reset-offsets --to-earliest --group "
+                f"{self._topics.group} --topic {self._topics.input}, and delete its snapshots"
+            )
 
     def _log_made_anew(self, number: int, cameras: int) -> None:
         log.error(
@@ -204,42 +237,3 @@ def _list_offsets(
     request = {TopicPartition(topic, number): spec for topic, number in places}
     futures = admin.list_offsets(request, isolation_level=isolation, request_timeout=_REQUEST_S)
     return {(p.topic, p.partition): future.result().offset for p, future in futures.items()}
-
-
-def read_all(consumer: Consumer, topic: str, partition: int, start: int = -1) -> Iterator[Message]:
-    """Committed messages of a partition from `start` (-1: its beginning) to its present end."""
-    place = TopicPartition(topic, partition)
-    low, high = consumer.get_watermark_offsets(place, timeout=_REQUEST_S)
-    if low >= high or start >= high:
-        return
-    consumer.assign([TopicPartition(topic, partition, max(low, start))])
-    try:
-        while True:
-            message: Any = consumer.poll(_REQUEST_S)
-            if message is None:
-                raise FatalError(f"{topic}[{partition}] can't be read to its end: no answer")
-            error = message.error()
-            if error is None:
-                yield message
-                if message.offset() + 1 >= high:
-                    return
-            elif error.code() == KafkaError._PARTITION_EOF:
-                return
-            else:
-                raise FatalError(f"{topic}[{partition}]: {error.str()}")
-    finally:
-        consumer.unassign()
-
-
-def read_last(consumer: Consumer, topic: str, partition: int) -> Message | None:
-    """The newest committed message of a partition: its last offsets may be transaction markers."""
-    low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_REQUEST_S)
-    span = 16
-    while high > low:
-        last = None
-        for last in read_all(consumer, topic, partition, max(low, high - span)):  # noqa: B007
-            pass
-        if last is not None or high - span <= low:
-            return last
-        span *= 8
-    return None

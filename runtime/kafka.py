@@ -86,7 +86,6 @@ def producer_config(settings: KafkaSettings) -> dict[str, Any]:
     return connection(settings) | {
         "acks": "all",
         "enable.idempotence": True,
-        "enable.gapless.guarantee": True,
         "message.timeout.ms": 0,  # no time-out: a slow broker means waiting, not losing
         "linger.ms": 5,
         "message.max.bytes": 10 * 1024 * 1024,

@@ -60,6 +60,10 @@ class Outbox:
         self._owned[partition] = _Owned(start, start, published_to)
         self._snapshots_at = None
 
+    def disown(self, partition: int) -> None:
+        """Forget one partition."""
+        self._owned.pop(partition, None)
+
     def disown_all(self) -> None:
         """Forget everything: another process has, or will have, these partitions."""
         self._owned.clear()
@@ -72,6 +76,14 @@ class Outbox:
         """Whether this input is to be worked on: owned, and not worked on before."""
         owned = self._owned.get(partition)
         return owned is not None and offset >= owned.next_offset
+
+    def skipped(self, partition: int, offset: int) -> int | None:
+        """The offset that was to come next, where this one lies beyond it.
+
+        A transaction's marker takes an offset of its own; so does a record that retention deleted.
+        """
+        owned = self._owned.get(partition)
+        return owned.next_offset if owned is not None and offset > owned.next_offset else None
 
     def add(self, partition: int, offset: int, camera: str | None, outputs: list[Output]) -> int:
         """The input at `offset` was worked on, with these outputs; `camera`'s state may have moved.

@@ -79,7 +79,7 @@ class _Walk:
         writer, reader = _resolve(writer, self._writer), _resolve(reader, self._reader)
         for keyword in sorted((writer.keys() | reader.keys()) - _KNOWN):
             yield where, f"the keyword {keyword!r} is not understood by this check"
-        if writer.get("default") != reader.get("default"):
+        if _text(writer, "default") != _text(reader, "default"):
             # A default is left out of the message: the reader puts its own in.
             yield where, f"default {_text(writer, 'default')} is read as {_text(reader, 'default')}"
         for choice in _choices(writer, self._writer):
@@ -166,17 +166,16 @@ def _same_type(writer: Schema, reader: Schema) -> bool:
 
 
 def _bounds(where: str, writer: Schema, reader: Schema) -> Iterator[tuple[str, str]]:
-    texts = writer.get("enum", ())  # fixed words are within bounds and patterns, or a test fails
     for keyword in (*_LOWER, *_UPPER):
         mine, theirs = writer.get(keyword), reader.get(keyword)
-        if theirs is None or texts:
+        if theirs is None:
             continue
         narrower = mine is None or (theirs > mine if keyword in _LOWER else theirs < mine)
         if narrower:
             yield where, f"{keyword} {_text(writer, keyword)} is read with {theirs}"
     for keyword in ("pattern", "format"):
         theirs = reader.get(keyword)
-        if theirs is not None and theirs != writer.get(keyword) and not texts:
+        if theirs is not None and theirs != writer.get(keyword):
             yield where, f"{keyword} {_text(writer, keyword)} is read with {theirs!r}"
 
 

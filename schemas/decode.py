@@ -31,6 +31,7 @@ from schemas.wire import (
     MAX_KEY_BYTES,
     MAX_STATE_BYTES,
     Received,
+    event_id,
 )
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -63,7 +64,7 @@ def decode_alert(received: Received) -> m.AlertRecord:
     alert: m.AlertRecord = _json(received.value, m.AlertRecord)
     if type(alert) is not kind:
         raise Mismatch(f"ce_type says {kind.type}, the payload is {alert.type}")
-    _check_origin(received.key, attributes, alert.camera)
+    _check_event(received, attributes, alert)
     _check_alert_times(alert, attributes)
     if alert.frame != m.frame_id(alert.camera, m.to_us(alert.at)):
         raise Mismatch(f"frame is {alert.frame!r}: not the tick of this camera and this `at`")
@@ -97,7 +98,7 @@ def decode_snapshot(received: Received) -> m.Snapshot:
         offset=h.integer(attributes, "ce_offset"),
         state=state,
     )
-    _check_origin(received.key, attributes, snapshot.camera)
+    _check_event(received, attributes, snapshot)
     return snapshot
 
 
@@ -124,14 +125,16 @@ def frame_record(received: Received, expected: tuple[Any, ...]) -> Any:
     if kind is m.Captured or kind is m.Kept:
         _check_content_type(attributes, JPEG)
         if len(value) > MAX_JPEG_BYTES:
-            raise Oversized(f"a picture of {len(value)} bytes, {MAX_JPEG_BYTES} are allowed")
-        record = _valid(kind, **fields, jpeg=value)
+            raise Oversized(
+                f"a picture of {len(value)} bytes, at most {MAX_JPEG_BYTES} are allowed"
+            )
+        record: Any = _valid(kind, **fields, jpeg=value)
     elif kind is m.Unchanged and not value:
         record = _valid(kind, **fields)
     else:
         _check_content_type(attributes, JSON)
         record = _agreeing(_json(value, kind), fields)
-    _check_origin(received.key, attributes, record.camera)
+    _check_event(received, attributes, record)
     if isinstance(record, m.Unchanged):
         us = _check_frame_id("same_as", record.same_as, record.camera)
         if us >= record.captured_at_us:
@@ -226,14 +229,23 @@ def _check_content_type(attributes: dict[str, bytes], expected: bytes) -> None:
         raise BadHeader(f"content-type is {found[:60]!r}, expected {expected.decode()}")
 
 
-def _check_origin(key: bytes | None, attributes: dict[str, bytes], camera: str) -> None:
-    """Key and source must name the camera, and the event must have an id."""
+def _check_origin(key: bytes | None, attributes: dict[str, bytes], camera: str) -> str:
+    """The stage that sent it, if key and source name the camera. Raises DecodeError."""
     if key is None or len(key) > MAX_KEY_BYTES or key != camera.encode():
         raise Mismatch(f"the key is {(key or b'')[:MAX_KEY_BYTES]!r}, the camera is {camera!r}")
     source = h.text(attributes, "ce_source")
-    if not source.startswith(f"/cameras/{camera}/"):
+    path, _, stage = source.rpartition("/")
+    if path != f"/cameras/{camera}" or not stage:
         raise Mismatch(f"ce_source is {source[:100]!r}, the camera is {camera!r}")
-    h.text(attributes, "ce_id")
+    return stage
+
+
+def _check_event(received: Received, attributes: dict[str, bytes], message: m.Message) -> None:
+    """Key, source and id of the event must be those of the message. Raises DecodeError."""
+    stage = _check_origin(received.key, attributes, message.camera)
+    found, expected = h.text(attributes, "ce_id"), event_id(message, stage)
+    if found != expected:
+        raise Mismatch(f"ce_id is {found[:100]!r}, expected {expected[:100]!r}")
 
 
 def _check_frame_id(name: str, frame: str, camera: str) -> int:

@@ -18,7 +18,7 @@ from schemas import decode
 from schemas import headers as h
 from schemas import messages as m
 from schemas.errors import DecodeError, EncodeError
-from schemas.wire import BINARY, JPEG, JSON, Received, Stage, Wire
+from schemas.wire import BINARY, JPEG, JSON, Received, Stage, Wire, event_id
 
 
 def encode_frame(record: m.FrameRecord, stage: Stage) -> Wire:
@@ -52,11 +52,8 @@ def _readable(build: Callable[[], Wire], read: Callable[[Received], Any]) -> Wir
 
 def _frame(record: m.FrameRecord, stage: Stage) -> Wire:
     frame = record.frame
-    event = f"{frame}/{stage}"
-    if isinstance(record, m.Inferred):
-        event += f"/{record.model}"
     trace = h.traceparent(record.traceparent, frame, stage)
-    attributes = _event_headers(record.type, event, record.camera, stage, record.captured_at)
+    attributes = _event_headers(record, stage, record.captured_at)
     attributes += [
         ("ce_frame", frame.encode()),
         ("ce_run", record.run.encode()),
@@ -78,14 +75,12 @@ def _frame(record: m.FrameRecord, stage: Stage) -> Wire:
     return Wire(record.camera.encode(), value, attributes)
 
 
-def _event_headers(
-    event_type: str, event: str, camera: str, stage: str, at: datetime
-) -> h.HeaderList:
+def _event_headers(message: m.Message, stage: str, at: datetime) -> h.HeaderList:
     return [
         ("ce_specversion", b"1.0"),
-        ("ce_type", event_type.encode()),
-        ("ce_id", event.encode()),
-        ("ce_source", f"/cameras/{camera}/{stage}".encode()),
+        ("ce_type", message.type.encode()),
+        ("ce_id", event_id(message, stage).encode()),
+        ("ce_source", f"/cameras/{message.camera}/{stage}".encode()),
         ("ce_time", h.time_text(at).encode()),
     ]
 
@@ -118,18 +113,14 @@ def _frame_value(record: m.FrameRecord, trace: str, *, bare: bool) -> tuple[byte
 
 
 def _alert(alert: m.AlertRecord) -> Wire:
-    change = type(alert).__name__.lower()
-    event = f"{alert.id}/{change}/{m.to_us(alert.at)}"
-    attributes = _event_headers(alert.type, event, alert.camera, "alerts", alert.at)
+    attributes = _event_headers(alert, "alerts", alert.at)
     attributes.append(("traceparent", h.traceparent(None, alert.frame, "alerts").encode()))
     attributes.append(("content-type", JSON))
     return Wire(alert.camera.encode(), msgspec.json.encode(alert), attributes)
 
 
 def _snapshot(snapshot: m.Snapshot, taken_at: datetime) -> Wire:
-    event = f"{snapshot.camera}/{snapshot.stage}/{snapshot.topic_id}/{snapshot.offset}"
-    at = m.in_utc(taken_at)
-    attributes = _event_headers(snapshot.type, event, snapshot.camera, snapshot.stage, at)
+    attributes = _event_headers(snapshot, snapshot.stage, m.in_utc(taken_at))
     attributes += [
         ("ce_topic", snapshot.topic.encode()),
         ("ce_topicid", snapshot.topic_id.encode()),

@@ -65,17 +65,16 @@ class Example(NamedTuple):
         return encode(self.topic, self.message)
 
 
-def examples() -> Iterator[Example]:
+def examples() -> list[Example]:
     """All examples, each with the topic it is on."""
-    yield from _raw()
-    yield from _gated()
-    yield from _detections()
-    yield from _alerts()
-    for topic, stage, upstream in (
-        ("gate-state", "gate", "frames-raw"),
-        ("rule-state", "alerts", "detections"),
-    ):
-        yield Example(topic, "snapshot", _snapshot(stage, upstream))
+    return [
+        *_raw(),
+        *_gated(),
+        *_detections(),
+        *_alerts(),
+        Example("gate-state", "snapshot", _snapshot("gate", "frames-raw")),
+        Example("rule-state", "snapshot", _snapshot("alerts", "detections")),
+    ]
 
 
 def encode(topic: str, message: m.Message) -> Wire:
@@ -209,7 +208,7 @@ def _unknown_ticks(topic: str, tick: dict[str, Any]) -> Iterator[Example]:
 
 
 def _alerts() -> Iterator[Example]:
-    alert = {
+    alert: dict[str, Any] = {
         "id": f"loitering/gate-north/{m.to_us(_START)}",
         "camera": "gate-north",
         "rule": "loitering",

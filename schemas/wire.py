@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from schemas import messages as m
 from schemas.headers import HeaderList, RawHeaders
 
 Stage = Literal["produce", "gate", "infer", "alerts"]
@@ -33,3 +34,16 @@ class Received(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: RawHeaders | None
+
+
+def event_id(message: m.Message, stage: str) -> str:
+    """What `ce_id` says: unique per event, and the same in every delivery of it."""
+    match message:
+        case m.Snapshot():
+            return f"{message.camera}/{stage}/{message.topic_id}/{message.offset}"
+        case m.Alert():
+            change = type(message).__name__.lower()
+            return f"{message.id}/{change}/{m.to_us(message.at)}"
+        case m.Inferred():
+            return f"{message.frame}/{stage}/{message.model}"
+    return f"{message.frame}/{stage}"

@@ -1,0 +1,105 @@
+"""What every inference engine does, behind one small interface."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.errors import FatalError, UserError
+
+Tensor = NDArray[np.generic]
+Outputs = dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """How an engine is to run."""
+
+    threads: int
+    max_batch: int
+    # "bfloat16": only if the processor has it; `Backend.precision` says what it became.
+    precision: str = "float32"
+
+
+class Backend(Protocol):
+    """One loaded model on one device. Used by one thread at a time.
+
+    An engine repeats its bits: the same input gives the same output, whatever it is batched with
+    and on however many threads. `admission.py` tests it before a model serves.
+    """
+
+    @property
+    def name(self) -> str:
+        """Of the engine: `openvino`, `onnxruntime`."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """Where it runs: `cpu` …"""
+        ...
+
+    @property
+    def precision(self) -> str:
+        """In which it really computes: `float32`, `bfloat16` …"""
+        ...
+
+    @property
+    def input_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def max_batch(self) -> int:
+        """The largest batch that it takes; 1 if the model's batch size can't be changed."""
+        ...
+
+    def infer(self, inputs: Mapping[str, Tensor]) -> Outputs:
+        """Run one batch of 1 to `max_batch` images; each input has the batch first.
+
+        The arrays that come back, by name and with the batch first, belong to the caller. An output
+        with several names is there under each of them.
+        Raises ValueError for a missing input or a batch of the wrong size, FatalError if the
+        engine fails.
+        """
+        ...
+
+
+def batch_size(inputs: Mapping[str, Tensor], names: tuple[str, ...], max_batch: int) -> int:
+    """Check what `Backend.infer` was given. Raises ValueError."""
+    if set(inputs) != set(names):
+        raise ValueError(f"inputs {sorted(inputs)} given, the model has {sorted(names)}")
+    sizes = {len(tensor) for tensor in inputs.values()}
+    if len(sizes) != 1 or not 1 <= (size := sizes.pop()) <= max_batch:
+        raise ValueError(f"batches of 1 to {max_batch} are taken, the same for all inputs")
+    return size
+
+
+def by_image(name: str, array: Tensor, batch: int) -> NDArray[np.float32]:
+    """One output as float32, with the batch first even where the graph squeezes a batch of 1 away.
+
+    Raises FatalError if it doesn't hold one entry per image.
+    """
+    if batch == 1 and (array.ndim == 0 or len(array) != 1):
+        array = array[None]
+    if array.ndim == 0 or len(array) != batch:
+        raise FatalError(
+            f"a batch of {batch} gave the output {name!r} of shape {array.shape}:"
+            " the model can't be run in batches"
+        )
+    return np.asarray(array, dtype=np.float32)
+
+
+def free_batch(path: Path, sizes: Sequence[int | None]) -> bool:
+    """Whether the inputs' batch sizes are free (None) and not 1.
+
+    Raises UserError for any other fixed size.
+    """
+    if fixed := sorted({size for size in sizes if size not in (None, 1)}, key=str):
+        raise UserError(
+            f"{path}: is made for batches of exactly {fixed[0]}; export it with a batch of 1,"
+            " or with a dynamic one"
+        )
+    return all(size is None for size in sizes)

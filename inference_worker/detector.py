@@ -1,0 +1,128 @@
+"""Images in, boxes out: preprocessing, engine, decoder and suppression as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from inference_worker.backends.base import Backend, Outputs
+from inference_worker.decoders import Candidates, decoder_of
+from inference_worker.manifest import Manifest
+from inference_worker.preprocess import Image, Preprocessor
+from runtime.errors import FatalError
+from schemas.messages import Box
+from vision.boxes import Placement, area, clip, nms
+
+Boxes = tuple[Box, ...]
+
+# A hundredth of a pixel of a 1080p frame is 5e-6 of its width.
+COORDINATE_DECIMALS = 5
+SCORE_DECIMALS = 4
+
+
+class Detector:
+    """One model on one engine. Used by one thread at a time."""
+
+    def __init__(
+        self, manifest: Manifest, backend: Backend, score_threshold: float | None = None
+    ) -> None:
+        """`score_threshold`: instead of the manifest's.
+
+        Raises FatalError if the engine's inputs are not those of the manifest.
+        """
+        self.manifest = manifest
+        self.backend = backend
+        self.score_threshold = score_threshold or manifest.score_threshold
+        self._preprocess = Preprocessor(manifest.input)
+        self._decoder = decoder_of(manifest)
+        self._input = manifest.input.name or backend.input_names[0]
+        if backend.input_names != (self._input,):
+            raise FatalError(
+                f"{manifest.name}: its manifest names the input {self._input!r},"
+                f" the model has: {', '.join(backend.input_names)}"
+            )
+
+    @property
+    def name(self) -> str:
+        """The model's, as it stands in `Inferred.model`."""
+        return self.manifest.name
+
+    def detect(self, images: Sequence[Image]) -> list[Boxes]:
+        """What is on each image: boxes in fractions of the image, the best score first.
+
+        `images`: any number, each (height, width, 3) uint8, BGR. Equal scores are in the order of
+        label and coordinates; coordinates and scores are rounded, so that payloads are stable.
+        Raises FatalError if the engine fails or gives numbers that are not finite.
+        """
+        found: list[Boxes] = []
+        for start in range(0, len(images), self.backend.max_batch):
+            outputs, placements = self.infer(images[start : start + self.backend.max_batch])
+            found += self.boxes_of(outputs, placements, self.score_threshold)
+        return found
+
+    def infer(self, images: Sequence[Image]) -> tuple[Outputs, list[Placement]]:
+        """The engine's raw outputs for one batch, and where each image lay on its input."""
+        tensor, placements = self._preprocess(images)
+        outputs = self.backend.infer({self._input: tensor})
+        for name, array in outputs.items():
+            # A NaN passes no threshold: it would look like an empty frame.
+            if not np.isfinite(array).all():
+                raise FatalError(
+                    f"{self.name} on {self.backend.name} ({self.backend.precision}) gave numbers"
+                    f" that are not finite in its output {name!r}"
+                )
+        return outputs, placements
+
+    def boxes_of(
+        self, outputs: Outputs, placements: Sequence[Placement], score_floor: float
+    ) -> list[Boxes]:
+        """The boxes with a score above `score_floor` that raw outputs stand for."""
+        decoded = self._decoder.decode(outputs, score_floor)
+        return [
+            self._finish(candidates, placement)
+            for candidates, placement in zip(decoded, placements, strict=True)
+        ]
+
+    def _finish(self, candidates: Candidates, placement: Placement) -> Boxes:
+        candidates = self._suppress(_sorted(candidates))
+        corners = clip(placement.to_frame(candidates.boxes))
+        # Rounded as float64: a rounded float32 would print with all its digits.
+        corners = np.round(corners.astype(np.float64), COORDINATE_DECIMALS)
+        scores = np.round(candidates.scores.astype(np.float64), SCORE_DECIMALS)
+        boxes = [
+            Box(label=self.manifest.labels[index], score=score, x1=x1, y1=y1, x2=x2, y2=y2)
+            for index, score, (x1, y1, x2, y2), size in zip(
+                candidates.classes.tolist(),
+                scores.tolist(),
+                corners.tolist(),
+                area(corners).tolist(),
+                strict=True,
+            )
+            if size > 0  # nothing is left of it within the frame
+        ]
+        return tuple(sorted(boxes, key=_rank))
+
+    def _suppress(self, candidates: Candidates) -> Candidates:
+        spec = self.manifest.nms
+        if spec is None:
+            return candidates
+        best = _take(candidates, slice(spec.max_candidates))
+        stays = nms(best.boxes, best.scores, best.classes, spec.iou_threshold)
+        return _take(best, stays[: spec.max_boxes])
+
+
+def _rank(box: Box) -> tuple[float, str, float, float, float, float]:
+    return -box.score, box.label, box.x1, box.y1, box.x2, box.y2
+
+
+def _take(
+    candidates: Candidates, which: slice | np.ndarray[tuple[int], np.dtype[np.intp]]
+) -> Candidates:
+    return Candidates(candidates.boxes[which], candidates.scores[which], candidates.classes[which])
+
+
+def _sorted(candidates: Candidates) -> Candidates:
+    """Best score first, ties by class and coordinates: whatever order the decoder has."""
+    keys = (*candidates.boxes.T[::-1], candidates.classes, -candidates.scores)
+    return _take(candidates, np.lexsort(keys))

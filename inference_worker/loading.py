@@ -1,0 +1,44 @@
+"""From settings to a detector that is fit to serve."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from inference_worker.admission import admit
+from inference_worker.backends.base import EngineOptions
+from inference_worker.backends.choice import open_backend
+from inference_worker.detector import Detector
+from inference_worker.settings import InferSettings
+from inference_worker.store import AssetPath, Store
+
+logger = logging.getLogger(__name__)
+
+
+def load_detector(
+    settings: InferSettings, asset_path: AssetPath, folders: Sequence[Path] = ()
+) -> Detector:
+    """Find the model, check its weights, open an engine and put it through the admission test.
+
+    Raises UserError if any of it fails.
+    """
+    model = Store(asset_path, folders).model(settings.model)
+    options = EngineOptions(
+        threads=settings.engine_threads,
+        max_batch=settings.max_batch,
+        precision=settings.precision,
+    )
+    backend = open_backend(settings.backend, model.weights, options)
+    detector = Detector(model.manifest, backend, settings.score_threshold)
+    verdict = admit(detector)
+    logger.info(
+        "%s serves on %s (%s, %s) in batches of up to %d%s",
+        detector.name,
+        backend.name,
+        backend.device,
+        backend.precision,
+        backend.max_batch,
+        "" if verdict.repeats_bits else "; outputs depend a little on the batch, boxes do not",
+    )
+    return detector

@@ -1,0 +1,141 @@
+"""A model's manifest: all that is needed to feed it and to read its answers, as data.
+
+A model is a folder, `<name>/manifest.yaml`. Its weights lie beside the manifest or are an asset of
+the catalogue. Each output format is a struct of its own with the settings of its decoder.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+import yaml
+from msgspec import Meta
+
+from runtime.errors import UserError
+
+Positive = Annotated[int, Meta(ge=1)]
+Side = Annotated[int, Meta(ge=1, le=8192)]
+Score = Annotated[float, Meta(gt=0.0, lt=1.0)]
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+Label = Annotated[str, Meta(min_length=1, max_length=64)]
+PerChannel = tuple[float, float, float]
+
+
+class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The file with the graph and its weights."""
+
+    file: Annotated[str, Meta(pattern=r"^[^/\\]+$")]
+    sha256: Sha256
+    asset: str | None = None  # its name in the asset catalogue; None: beside the manifest
+
+
+class Letterbox(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The frame keeps its aspect ratio; the rest of the input is padding."""
+
+    anchor: Literal["centre", "top-left"]
+    value: Annotated[int, Meta(ge=0, le=255)]  # of the padding, before mean and std
+
+
+class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a frame becomes the model's input: value = (pixel 0..255 - mean) / std, per channel."""
+
+    width: Side
+    height: Side
+    layout: Literal["nchw", "nhwc"]
+    colour: Literal["rgb", "bgr"]
+    mean: PerChannel = (0.0, 0.0, 0.0)  # in the order of `colour`
+    std: PerChannel = (1.0, 1.0, 1.0)
+    name: str | None = None  # of the tensor; None: the model has one input
+    letterbox: Letterbox | None = None  # None: a plain resize, whatever the aspect ratio
+
+    def __post_init__(self) -> None:
+        if any(value <= 0 for value in self.std):
+            raise ValueError("`std` must be above 0")
+
+
+class SsdAnchors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Anchors of an SSD head, see `decoders/ssd.py`."""
+
+    strides: Annotated[tuple[Positive, ...], Meta(min_length=2)]
+    min_scale: Score
+    max_scale: Score
+    aspect_ratios: Annotated[tuple[float, ...], Meta(min_length=1)]
+    # The lowest layer has three anchors only, one of them of this scale; None: like the others.
+    lowest_scale: Score | None = None
+
+    def __post_init__(self) -> None:
+        if any(value <= 0 for value in self.aspect_ratios):
+            raise ValueError("`aspect_ratios` must be above 0")
+
+
+class Ssd(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="format", tag="ssd"):
+    """Raw SSD heads: box offsets against anchors, class scores before the sigmoid."""
+
+    boxes: str  # tensor (batch, anchors, 4): y x height width, against the anchor
+    scores: str  # tensor (batch, anchors, classes)
+    anchors: SsdAnchors
+    box_scales: tuple[float, float, float, float] = (10.0, 10.0, 5.0, 5.0)
+    background: bool = True  # class 0 is "nothing", labels begin at class 1
+
+    def __post_init__(self) -> None:
+        if any(value <= 0 for value in self.box_scales):
+            raise ValueError("`box_scales` must be above 0")
+
+
+Output = Ssd  # a union, once there are more formats
+
+
+class Nms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Non-maximum suppression, class by class."""
+
+    iou_threshold: Annotated[float, Meta(ge=0.0, le=1.0)]
+    max_boxes: Positive = 100  # per frame, the best ones
+    max_candidates: Annotated[int, Meta(ge=1, le=4096)] = 1000  # that go into it
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All that the worker knows of a model besides its weights."""
+
+    name: Name
+    about: str
+    licence: Annotated[str, Meta(min_length=1)]  # SPDX
+    origin: str
+    weights: Weights
+    input: Input
+    output: Output
+    labels: Annotated[tuple[Label, ...], Meta(min_length=1)]  # in the order of the classes
+    score_threshold: Score
+    nms: Nms | None = None  # None: the model's boxes need none
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read `<name>/manifest.yaml`, strictly: an unknown key is an error.
+
+    Raises UserError that names the file and the key.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: can't be read: {error.strerror or error}") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: is not YAML: {error}") from error
+    try:
+        manifest = msgspec.convert(content, Manifest)
+    except msgspec.ValidationError as error:
+        raise UserError(f"{path}: {_explain(error)}") from error
+    if manifest.name != path.parent.name:
+        raise UserError(
+            f"{path}: name: is {manifest.name!r}, must be that of its folder, {path.parent.name!r}"
+        )
+    return manifest
+
+
+def _explain(error: msgspec.ValidationError) -> str:
+    """`key: what is wrong`, from msgspec's `what is wrong - at `$.key``."""
+    what, _, where = str(error).rpartition(" - at ")
+    if not what:
+        return str(error)
+    return f"{where.strip('`').removeprefix('$').removeprefix('.')}: {what}"

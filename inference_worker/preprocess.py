@@ -1,0 +1,54 @@
+"""From frames to a model's input tensor, as its manifest says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inference_worker.manifest import Input
+from vision.boxes import Placement, letterboxed, stretched
+
+Image = NDArray[np.uint8]
+
+
+class Preprocessor:
+    """Resize, colour order, mean and std, layout."""
+
+    def __init__(self, spec: Input) -> None:
+        self._spec = spec
+        self._scale = (1.0 / np.array(spec.std, dtype=np.float64)).astype(np.float32)
+        self._shift = (-np.array(spec.mean) / np.array(spec.std)).astype(np.float32)
+
+    def __call__(self, images: Sequence[Image]) -> tuple[NDArray[np.float32], list[Placement]]:
+        """One float32 tensor, (n, 3, h, w) or (n, h, w, 3), and where each frame lies on it.
+
+        `images`: (height, width, 3) uint8, BGR, each of any size.
+        """
+        spec = self._spec
+        tensor = np.empty((len(images), spec.height, spec.width, 3), dtype=np.float32)
+        placements = []
+        for image, target in zip(images, tensor, strict=True):
+            resized, placement = self._resize(image)
+            if spec.colour == "rgb":
+                resized = cv2.cvtColor(resized, cv2.COLOR_BGR2RGB)
+            np.multiply(resized, self._scale, out=target)
+            target += self._shift
+            placements.append(placement)
+        if spec.layout == "nchw":
+            tensor = np.ascontiguousarray(tensor.transpose(0, 3, 1, 2))
+        return tensor, placements
+
+    def _resize(self, image: Image) -> tuple[cv2.typing.MatLike, Placement]:
+        spec = self._spec
+        if spec.letterbox is None:
+            return cv2.resize(image, (spec.width, spec.height)), stretched(spec.width, spec.height)
+        height, width = image.shape[:2]
+        placement = letterboxed(width, height, spec.width, spec.height, spec.letterbox.anchor)
+        canvas = np.full((spec.height, spec.width, 3), spec.letterbox.value, dtype=np.uint8)
+        rows = slice(placement.top, placement.top + placement.height)
+        columns = slice(placement.left, placement.left + placement.width)
+        canvas[rows, columns] = cv2.resize(image, (placement.width, placement.height))
+        return canvas, placement

@@ -1,0 +1,48 @@
+"""The `infer` section of the configuration."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from runtime.settings import Section
+
+
+class InferSettings(Section):
+    """The inference worker: which model, on which engine, in what batches."""
+
+    model: Annotated[str, Field(min_length=1)] = Field(
+        default="ssd-mobilenet-v2", description="Name of the model that serves."
+    )
+    backend: Literal["auto", "openvino", "onnxruntime"] = Field(
+        default="auto",
+        description="Inference engine; auto takes OpenVINO if it is installed, else ONNX Runtime.",
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        default="float32",
+        description="Arithmetic of the engine; bfloat16 (OpenVINO only) is faster where the"
+        " processor has it, and moves boxes a little.",
+    )
+    threads: Annotated[int, Field(ge=0, le=1024)] = Field(
+        default=0, description="Threads of the engine; 0: one per core that the process may use."
+    )
+    max_batch: Annotated[int, Field(ge=1, le=256)] = Field(
+        default=8, description="Frames in a batch at most."
+    )
+    max_wait_ms: Annotated[float, Field(ge=0, le=60_000)] = Field(
+        default=100.0, description="How long a frame may wait for its batch to fill, in ms."
+    )
+    max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=256,
+        description="Records that are read and not yet published at most; reading pauses there.",
+    )
+    score_threshold: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        default=None, description="Least score of a detection; empty: the model's own."
+    )
+
+    @property
+    def engine_threads(self) -> int:
+        """`threads`, with 0 made a number."""
+        return self.threads or len(os.sched_getaffinity(0))

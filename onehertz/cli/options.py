@@ -1,0 +1,50 @@
+"""Options that many commands share: where the settings come from."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from onehertz.settings import Settings
+from runtime.errors import UserError
+from runtime.settings import load
+
+DEFAULT_CONFIG = Path("onehertz.yaml")
+
+
+def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--config` and `--set`, and the checked `settings` as its first argument."""
+
+    @click.option(
+        "--config",
+        type=click.Path(dir_okay=False, path_type=Path),
+        envvar="ONEHERTZ_CONFIG",
+        help=f"Settings file; default: ./{DEFAULT_CONFIG} if it is there.",
+    )
+    @click.option(
+        "--set", "overrides", multiple=True, metavar="KEY=VALUE",
+        help="One setting, say --set kafka.bootstrap_servers=broker:9092. Repeatable.",
+    )  # fmt: skip
+    @functools.wraps(command)
+    def wrapped(*args: Any, config: Path | None, overrides: tuple[str, ...], **kwargs: Any) -> Any:
+        settings = read_settings(config, overrides)
+        return command(settings, *args, **kwargs)
+
+    return wrapped
+
+
+def read_settings(config: Path | None, overrides: tuple[str, ...] = ()) -> Settings:
+    """The settings of all layers. Raises UserError with a line for each problem."""
+    path = config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
+    pairs = {}
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals:
+            raise UserError(f"--set {override}: expected KEY=VALUE")
+        pairs[key] = value
+    return load(Settings, path, environment=os.environ, overrides=pairs)

@@ -1,0 +1,125 @@
+"""One long-running command per role. Each stops cleanly on SIGTERM."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import click
+
+from onehertz.cli.options import with_settings
+from onehertz.settings import Settings
+from runtime.context import Context
+from runtime.errors import UserError
+from runtime.health import Health, HealthServer
+from runtime.lifecycle import Stop, run_role
+from runtime.logs import configure
+from runtime.metrics import Metrics
+from runtime.settings import secrets_in
+
+log = logging.getLogger("onehertz")
+
+slot_option = click.option(
+    "--slot",
+    metavar="NAME",
+    help="Names this process among its role's, the same after a restart: then a killed one is "
+    "replaced in about a second. Two running processes must not share one.",
+)
+
+
+def _run(name: str, settings: Settings, slot: str | None, role: Callable[[Context], None]) -> None:
+    """Run a role with everything around it; ends the command with the role's exit code."""
+    configure(settings.log, name, secrets_in(settings))
+    metrics = Metrics()
+    health = Health(settings.health.stalled_after_s)
+
+    def run(stop: Stop) -> None:
+        server = HealthServer(settings.health, health, metrics) if _wants(settings) else None
+        if server is not None:
+            log.info("health on http://%s:%d/readyz", settings.health.host, server.port)
+        try:
+            role(Context(settings.kafka, settings.line, stop, metrics, health, slot))
+        finally:
+            if server is not None:
+                server.close()
+
+    code = run_role(run, drain_deadline_s=settings.lifecycle.drain_deadline_s)
+    raise click.exceptions.Exit(code)
+
+
+def _wants(settings: Settings) -> bool:
+    return settings.health.port is not None
+
+
+@click.command(epilog="Example: onehertz produce --config onehertz.yaml --camera north")
+@with_settings
+@click.option("--camera", "chosen", multiple=True, help="Only this camera. Repeatable.")
+def produce(settings: Settings, chosen: tuple[str, ...]) -> None:
+    """Push one frame a second of each camera to Kafka."""
+    from producers.role import run_produce
+
+    unknown = set(chosen) - settings.cameras.keys()
+    if unknown:
+        raise UserError(f"--camera: not in the settings: {', '.join(sorted(unknown))}")
+    cameras = {c: s for c, s in settings.cameras.items() if not chosen or c in chosen}
+    if not cameras:
+        raise UserError("cameras: there are none; add one to onehertz.yaml, see the README")
+    _run("produce", settings, None, lambda context: run_produce(context, cameras))
+
+
+@click.command(epilog="Example: onehertz gate --slot gate-1")
+@with_settings
+@slot_option
+def gate(settings: Settings, slot: str | None) -> None:
+    """Drop near-duplicate frames, downscale the rest."""
+    from stream_processors.role import run_gate
+
+    _run(
+        "gate",
+        settings,
+        slot,
+        lambda context: run_gate(context, settings.gate, settings.checkpoint, settings.ungated),
+    )
+
+
+@click.command(epilog="Example: onehertz infer --set infer.max_batch=16")
+@with_settings
+def infer(settings: Settings) -> None:
+    """Detect objects on what the gate kept, in batches."""
+    from inference_worker.loading import load_detector
+    from inference_worker.role import run_infer
+    from onehertz.assets import path_of
+
+    def role(context: Context) -> None:
+        run_infer(context, settings.infer, load_detector(settings.infer, path_of))
+
+    _run("infer", settings, None, role)
+
+
+@click.group()
+def sink() -> None:
+    """Write rows, raise alerts."""
+
+
+@sink.command(epilog="Example: onehertz sink sql --set sql.host=db --set sql.user=onehertz")
+@with_settings
+def sql(settings: Settings) -> None:
+    """Write detections and alerts to PostgreSQL or TimescaleDB."""
+    from sinks.sql.role import run_sql
+
+    _run("sql", settings, None, lambda context: run_sql(context, settings.sql))
+
+
+@sink.command(epilog="Example: onehertz sink alerts --slot alerts-1")
+@with_settings
+@slot_option
+def alerts(settings: Settings, slot: str | None) -> None:
+    """Judge detections by the rules, publish alerts."""
+    from sinks.alerts.role import run_alerts
+
+    _run(
+        "alerts",
+        settings,
+        slot,
+        lambda context: run_alerts(context, settings.alerts, settings.checkpoint, settings.rules),
+    )

@@ -1,0 +1,198 @@
+"""The gate of one camera over messages: what becomes of each tick. No Kafka, no clock."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from schemas.errors import InvalidMessage
+from schemas.headers import in_range
+from schemas.messages import (
+    Captured,
+    GatedRecord,
+    KeepReason,
+    Kept,
+    Missing,
+    RawRecord,
+    Rejected,
+    RejectReason,
+    Tick,
+    Unchanged,
+    from_us,
+)
+from stream_processors.downscale import downscale
+from stream_processors.settings import GateSettings
+from vision import jpeg
+from vision.gate import Gate, UnreadableState
+from vision.jpeg import BadJpeg, JpegHeader, Luma
+
+STAGE: Final = "gate"
+
+# A capture time further ahead of the broker's clock is a wrong clock; it moves no state, else one
+# such tick would make all later ones of its camera late.
+MAX_AHEAD_US = 5 * 60 * 1_000_000
+
+_STATE_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a tick led to.
+
+    `record` goes to frames-gated; None for a known repeat, and for a tick with an impossible
+    capture time. `dead`, where there is one, says why the message belongs to the dead letters.
+    """
+
+    record: GatedRecord | None
+    dead: InvalidMessage | None = None
+
+
+class _State(msgspec.Struct, array_like=True, frozen=True):
+    """What a camera's later outcomes depend on, besides the settings."""
+
+    version: int = _STATE_VERSION
+    run: str | None = None  # of the last tick that moved the time on
+    seq: int = 0
+    captured_at_us: int = 0
+    kept_frame: str = ""  # what an unchanged frame equals
+    size: tuple[int, int] = (0, 0)  # of the kept frame as captured
+    gate: bytes = b""
+
+
+class CameraGate:
+    """One camera's ticks in, one outcome each out.
+
+    Outcomes depend on the settings and on what was taken before, and on nothing else (`took_us` is
+    only handed on). `CameraGate(camera, settings, gate.state())` goes on exactly as `gate` would.
+    Raises vision.gate.UnreadableState if `state` is damaged or another version's.
+    """
+
+    def __init__(self, camera: str, settings: GateSettings, state: bytes | None = None) -> None:
+        self.camera = camera
+        self._settings = settings
+        self._rule = settings.rule()
+        self._state = _State() if state is None else _read(state)
+        self._gate = Gate(self._rule, self._state.gate or None)
+
+    def state(self) -> bytes:
+        """All that later outcomes depend on besides the settings; about 20 kB at 1080p."""
+        return msgspec.msgpack.encode(msgspec.structs.replace(self._state, gate=self._gate.state()))
+
+    def take(
+        self, record: RawRecord, *, appended_at_us: int, raw_offset: int, took_us: int
+    ) -> Outcome:
+        """Decides on the camera's next tick on frames-raw.
+
+        `appended_at_us` is the broker's append time, `took_us` when this stage took the message;
+        both µs since 1970. The given-on time in `stages` is left 0 for the caller to fill in.
+        Bad pictures lead to a rejected record, not to an exception.
+        """
+        common = _common(record, raw_offset, took_us)
+        at_us = record.captured_at_us
+        ahead_us = at_us - appended_at_us
+        # No tick goes on from here: its row would need a partition in another century.
+        if not in_range(record.captured_at, from_us(appended_at_us)):
+            detail = f"captured at {record.captured_at.isoformat()}; known: 2000 to a day ahead"
+            return Outcome(None, InvalidMessage("capture-time", detail))
+        if ahead_us > MAX_AHEAD_US:
+            detail = f"captured {ahead_us / 1e6:.0f} s ahead of the broker's clock"
+            return Outcome(_rejected(common, "clock", detail))
+        if self._state.run is not None and at_us <= self._state.captured_at_us:
+            return self._behind(record, at_us, common)
+        outcome = self._pass_on(record, at_us, common)
+        self._state = msgspec.structs.replace(
+            self._state, run=record.run, seq=record.seq, captured_at_us=at_us
+        )
+        return outcome
+
+    def _behind(self, record: RawRecord, at_us: int, common: dict[str, Any]) -> Outcome:
+        if record.run == self._state.run and record.seq <= self._state.seq:
+            return Outcome(None)
+        behind_s = (self._state.captured_at_us - at_us) / 1e6
+        detail = f"{behind_s:.3f} s behind the camera's last tick"
+        return Outcome(_rejected(common, "late", detail))
+
+    def _pass_on(self, record: RawRecord, at_us: int, common: dict[str, Any]) -> Outcome:
+        match record:
+            case Missing():
+                return Outcome(Missing(**common, reason=record.reason, detail=record.detail))
+            case Unchanged():
+                return Outcome(Unchanged(**common, same_as=record.same_as, score=record.score))
+            case Captured():
+                return self._weigh(record, at_us, common)
+
+    def _weigh(self, record: Captured, at_us: int, common: dict[str, Any]) -> Outcome:
+        try:
+            header = jpeg.inspect(
+                record.jpeg,
+                min_side_px=self._settings.min_side_px,
+                max_pixels=self._settings.max_pixels,
+            )
+            luma = jpeg.decode_luma(record.jpeg, header)
+            common |= {"width": header.width, "height": header.height}
+            gate, because, score = self._decide(luma, header, record.frame, at_us)
+            if because is None:
+                self._gate = gate
+                return Outcome(Unchanged(**common, same_as=self._state.kept_frame, score=score))
+            small = downscale(
+                record.jpeg,
+                header,
+                largest_side_px=self._settings.largest_side_px,
+                quality=self._settings.jpeg_quality,
+            )
+        except BadJpeg as error:
+            return Outcome(_rejected(common, error.reason, error.detail), error)
+        self._gate = gate
+        self._state = msgspec.structs.replace(
+            self._state, kept_frame=record.frame, size=header.size
+        )
+        return Outcome(Kept(**common, jpeg=small, because=because, score=score))
+
+    def _decide(
+        self, luma: Luma, header: JpegHeader, frame: str, at_us: int
+    ) -> tuple[Gate, KeepReason | None, float]:
+        """The gate as it is after this frame, why the frame is kept (None: it is not), its score.
+
+        The camera's own gate stays as it is: a picture may yet prove bad while it is scaled.
+        """
+        if not self._settings.enabled:
+            # A reference from before would not be the frame that a later one is the same as.
+            return Gate(self._rule), "off", 0.0
+        gate = copy.copy(self._gate)
+        comparable = self._state.size in ((0, 0), header.size)
+        decision = gate.decide(luma, frame, at_us, comparable=comparable)
+        return gate, decision.because, decision.score
+
+
+def _common(record: Tick, raw_offset: int, took_us: int) -> dict[str, Any]:
+    """What the record that goes on has in common with the one that came."""
+    return {
+        "camera": record.camera,
+        "captured_at": record.captured_at,
+        "run": record.run,
+        "seq": record.seq,
+        "width": record.width,
+        "height": record.height,
+        "raw_offset": raw_offset,
+        "stages": {**record.stages, STAGE: (took_us, 0)},
+        "traceparent": record.traceparent,
+    }
+
+
+def _rejected(common: dict[str, Any], reason: RejectReason, detail: str) -> Rejected:
+    return Rejected(**common, reason=reason, detail=detail)
+
+
+def _read(state: bytes) -> _State:
+    try:
+        read = msgspec.msgpack.decode(state, type=_State)
+    except msgspec.DecodeError as error:
+        raise UnreadableState(f"damaged state of a camera's gate: {error}") from error
+    if read.version != _STATE_VERSION:
+        raise UnreadableState(
+            f"state of a camera's gate, version {read.version}; this program reads {_STATE_VERSION}"
+        )
+    return read

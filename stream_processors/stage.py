@@ -1,0 +1,153 @@
+"""The gate stage over values: messages in, the outbox filled. No Kafka client, no wall clock."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection
+from datetime import UTC
+
+import msgspec
+
+from runtime.checkpoint import Taken
+from runtime.dead_letters import FailureGuard, Origin, dead_letter
+from runtime.metrics import Metrics
+from runtime.outbox import Outbox, Output
+from schemas.codec import Received, decode_raw, encode_frame, encode_snapshot
+from schemas.errors import InvalidMessage
+from schemas.messages import GatedRecord, RawRecord, Snapshot, from_us
+from stream_processors.processor import STAGE, CameraGate
+from stream_processors.settings import GateSettings
+from vision.gate import UnreadableState
+
+log = logging.getLogger("onehertz.gate")
+
+
+class GateStage:
+    """All cameras of this process' partitions."""
+
+    def __init__(
+        self,
+        settings: GateSettings,
+        outbox: Outbox,
+        metrics: Metrics,
+        now_us: Callable[[], int],
+        topics: dict[str, str],
+        ungated: Collection[str] = (),
+    ) -> None:
+        """Every frame of the `ungated` cameras is kept.
+
+        `topics` maps the names frames-raw, frames-gated and gate-state to those on the broker.
+
+        `now_us` gives µs since 1970: it only dates outputs and decides nothing.
+        """
+        self._settings = settings
+        self._ungated = frozenset(ungated)
+        self._outbox = outbox
+        self._metrics = metrics
+        self._now_us = now_us
+        self._topics = topics
+        self._guard = FailureGuard()
+        self._cameras: dict[str, CameraGate] = {}
+        self.input_id = ""
+
+    def own(self, partition: int, taken: Taken) -> None:
+        """Go on with a partition where its last owner's checkpoint ended."""
+        for camera, state in taken.states.items():
+            try:
+                self._cameras[camera] = self._gate(camera, state)
+            except UnreadableState as error:
+                # The next frame is kept as the camera's first: that costs one inference.
+                log.warning("%s: state dropped, it starts anew: %s", camera, error)
+        self._outbox.own(partition, start=taken.start, published_to=taken.published_to)
+        self._metrics.set("onehertz_cameras", len(self._cameras), stage=STAGE)
+
+    def disown_all(self) -> None:
+        """Forget all state: it belongs to whoever has the partitions now."""
+        self._cameras.clear()
+        self._outbox.disown_all()
+        self._metrics.set("onehertz_cameras", 0, stage=STAGE)
+
+    def take(self, message: Received, origin: Origin, appended_at_us: int) -> None:
+        """Work on one message of frames-raw.
+
+        Raises TooManyFailures. Messages of partitions that are not owned, and ones that were
+        worked on before, change nothing.
+        """
+        if not self._outbox.expects(origin.partition, origin.offset):
+            return
+        self._metrics.count("onehertz_records_taken_total", stage=STAGE)
+        try:
+            record = decode_raw(message)
+        except InvalidMessage as error:
+            self._outbox.add(
+                origin.partition, origin.offset, None, [self._dead(message, origin, error)]
+            )
+            self._guard.failed(message.key, error)
+            return
+        self._decide(record, message, origin, appended_at_us)
+
+    def _decide(
+        self, record: RawRecord, message: Received, origin: Origin, appended_at_us: int
+    ) -> None:
+        camera = self._camera(record.camera)
+        outcome = camera.take(
+            record,
+            appended_at_us=appended_at_us,
+            raw_offset=origin.offset,
+            took_us=self._now_us(),
+        )
+        outputs = []
+        if outcome.record is not None:
+            outputs.append(self._output(outcome.record, origin.partition))
+        elif outcome.dead is None:
+            self._metrics.count("onehertz_repeats_total", stage=STAGE)
+        if outcome.dead is not None:
+            outputs.append(self._dead(message, origin, outcome.dead))
+        self._outbox.add(origin.partition, origin.offset, record.camera, outputs)
+        if outcome.dead is not None:
+            self._guard.failed(message.key, outcome.dead)
+        else:
+            self._guard.succeeded()
+
+    def _camera(self, name: str) -> CameraGate:
+        if name not in self._cameras:
+            self._cameras[name] = self._gate(name, None)
+            self._metrics.set("onehertz_cameras", len(self._cameras), stage=STAGE)
+        return self._cameras[name]
+
+    def _gate(self, camera: str, state: bytes | None) -> CameraGate:
+        ungated = camera in self._ungated
+        settings = self._settings.without_gate() if ungated else self._settings
+        return CameraGate(camera, settings, state)
+
+    def _output(self, record: GatedRecord, partition: int) -> Output:
+        took_us, _ = record.stages[STAGE]
+        now_us = self._now_us()
+        stages = record.stages | {STAGE: (took_us, now_us)}
+        self._metrics.count("onehertz_records_given_total", stage=STAGE, status=record.status)
+        self._metrics.count("onehertz_busy_seconds_total", (now_us - took_us) / 1e6, stage=STAGE)
+        if "produce" in record.stages:
+            latency_s = (now_us - record.stages["produce"][1]) / 1e6
+            self._metrics.observe("onehertz_stage_latency_seconds", latency_s, stage=STAGE)
+        record = msgspec.structs.replace(record, stages=stages)
+        return Output(self._topics["frames-gated"], partition, encode_frame(record, STAGE))
+
+    def _dead(self, message: Received, origin: Origin, error: InvalidMessage) -> Output:
+        self._metrics.count("onehertz_dead_letters_total", stage=STAGE, reason=error.reason)
+        log.warning("%s[%d]@%d to the dead letters: %s", *origin, error)
+        topic, wire = dead_letter(origin, message.key, message.value, message.headers, STAGE, error)
+        return Output(topic, origin.partition, wire)
+
+    def snapshot(self, camera: str, partition: int, offset: int) -> Output:
+        """A camera's state after all input before `offset`, as a message for gate-state."""
+        message = Snapshot(
+            camera=camera,
+            stage=STAGE,
+            topic=self._topics["frames-raw"],
+            topic_id=self.input_id,
+            partition=partition,
+            offset=offset,
+            state=self._cameras[camera].state(),
+        )
+        wire = encode_snapshot(message, from_us(self._now_us()).astimezone(UTC))
+        return Output(self._topics["gate-state"], partition, wire)

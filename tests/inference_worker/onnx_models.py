@@ -1,0 +1,164 @@
+"""Small ONNX graphs: real files for real engines, whose answers can be worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from inference_worker.manifest import Input, Manifest, Nms, Ssd, SsdAnchors, Weights
+
+_OPSET = 17
+_IR_VERSION = 8
+
+# 16 x 16 pixels; 2 x 2 cells of three anchors and one cell of two.
+SMALL_ANCHORS = 14
+SMALL_CLASSES = 3
+SMALL_SSD = Manifest(
+    name="small-ssd",
+    about="random weights",
+    licence="Apache-2.0",
+    origin="made by the tests",
+    weights=Weights(file="small.onnx", sha256="0" * 64),
+    input=Input(width=16, height=16, layout="nchw", colour="bgr", std=(255.0, 255.0, 255.0)),
+    output=Ssd(
+        boxes="boxes",
+        scores="scores",
+        anchors=SsdAnchors(
+            strides=(8, 16),
+            min_scale=0.3,
+            max_scale=0.6,
+            aspect_ratios=(1.0,),
+            lowest_scale=0.2,
+        ),
+    ),
+    labels=("person", "car"),
+    score_threshold=0.5,
+    nms=Nms(iou_threshold=0.5),
+)
+
+
+def _constant(name: str, value: np.ndarray) -> onnx.TensorProto:
+    return numpy_helper.from_array(value, name)
+
+
+def _model(
+    nodes: list[onnx.NodeProto],
+    constants: list[onnx.TensorProto],
+    inputs: dict[str, list[int | str]],
+    outputs: dict[str, list[int | str]],
+) -> bytes:
+    graph = helper.make_graph(
+        nodes,
+        "made by the tests",
+        [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in inputs.items()],
+        [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in outputs.items()],
+        constants,
+    )
+    opset = [helper.make_opsetid("", _OPSET)]
+    model = helper.make_model(graph, opset_imports=opset, ir_version=_IR_VERSION)
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def renamed() -> bytes:
+    """x through an Identity at either end: engines drop those nodes, and with them a name."""
+    nodes = [
+        helper.make_node("Identity", ["x"], ["inner"]),
+        helper.make_node("Neg", ["inner"], ["negative"]),
+        helper.make_node("Identity", ["negative"], ["y"]),
+    ]
+    return _model(nodes, [], {"x": ["N", 4]}, {"y": ["N", 4]})
+
+
+def affine(*, batch: int | str = "N", reshape_to: int = 0, squeezed: bool = False) -> bytes:
+    """`twice` = 2 x + 1 and `flat`, the same as (batch, 12), of an input (batch, 3, 2, 2).
+
+    `reshape_to`: first entry of the Reshape's target; 1 is what exporters write for one image.
+    `squeezed`: the graph takes the batch axis of `flat` away.
+    """
+    nodes = [
+        helper.make_node("Mul", ["x", "two"], ["doubled"]),
+        helper.make_node("Add", ["doubled", "one"], ["twice"]),
+        helper.make_node("Reshape", ["twice", "target"], ["flat"]),
+    ]
+    constants = [
+        _constant("two", np.array(2, dtype=np.float32)),
+        _constant("one", np.array(1, dtype=np.float32)),
+        _constant("target", np.array([12] if squeezed else [reshape_to, 12])),
+    ]
+    flat: list[int | str] = [12] if squeezed else [batch, 12]
+    return _model(
+        nodes, constants, {"x": [batch, 3, 2, 2]}, {"twice": [batch, 3, 2, 2], "flat": flat}
+    )
+
+
+def convolutions(*, batch: int | str = "N", reshape_to: int = 0) -> bytes:
+    """A small network with the sums that engines reorder: (batch, 3, 32, 32) → (batch, 320)."""
+    chance = np.random.default_rng(2)
+    w1 = chance.normal(0, 0.2, (64, 3, 3, 3)).astype(np.float32)
+    w2 = chance.normal(0, 0.05, (64, 64, 3, 3)).astype(np.float32)
+    w3 = chance.normal(0, 0.05, (5, 64, 1, 1)).astype(np.float32)
+    nodes = [
+        helper.make_node("Conv", ["x", "w1"], ["c1"], strides=[2, 2], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["c1"], ["r1"]),
+        helper.make_node("Conv", ["r1", "w2"], ["c2"], strides=[2, 2], pads=[1, 1, 1, 1]),
+        helper.make_node("Sigmoid", ["c2"], ["s2"]),
+        helper.make_node("Conv", ["s2", "w3"], ["c3"]),
+        helper.make_node("Reshape", ["c3", "target"], ["y"]),
+    ]
+    constants = [
+        _constant("w1", w1),
+        _constant("w2", w2),
+        _constant("w3", w3),
+        _constant("target", np.array([reshape_to, 320])),
+    ]
+    return _model(nodes, constants, {"x": [batch, 3, 32, 32]}, {"y": [batch, 320]})
+
+
+def small_ssd(variant: str = "good") -> bytes:
+    """Raw SSD heads for `SMALL_SSD`: random projections of the picture.
+
+    good            honest
+    liar            declares a dynamic batch and can only do 1
+    mixes           each image's answer depends on its neighbours in the batch
+    not-a-number    the square root of a negative number
+    dead            the same answer whatever the picture
+    wrong-shape     one anchor too few
+    """
+    chance = np.random.default_rng(7)
+    anchors = SMALL_ANCHORS - 1 if variant == "wrong-shape" else SMALL_ANCHORS
+    strength = 0.0 if variant == "dead" else 0.1
+    boxes = chance.normal(0, strength, (768, anchors * 4)).astype(np.float32)
+    scores = chance.normal(0, strength, (768, anchors * SMALL_CLASSES)).astype(np.float32)
+    first = 1 if variant == "liar" else 0
+    nodes = [
+        helper.make_node("Flatten", ["images"], ["pixels"]),
+        helper.make_node("MatMul", ["pixels", "wb"], ["b"]),
+        helper.make_node("MatMul", ["pixels", "ws"], ["s"]),
+        helper.make_node("Reshape", ["b", "tb"], ["boxes"]),
+        helper.make_node("Reshape", ["s", "ts"], ["raw"]),
+        _last(variant),
+    ]
+    constants = [
+        _constant("wb", boxes),
+        _constant("ws", scores),
+        _constant("tb", np.array([first, anchors, 4])),
+        _constant("ts", np.array([first, anchors, SMALL_CLASSES])),
+    ]
+    if variant == "mixes":
+        nodes.insert(5, helper.make_node("ReduceMean", ["raw"], ["shared"], axes=[0], keepdims=1))
+    return _model(
+        nodes,
+        constants,
+        {"images": ["N", 3, 16, 16]},
+        {"boxes": ["N", anchors, 4], "scores": ["N", anchors, SMALL_CLASSES]},
+    )
+
+
+def _last(variant: str) -> onnx.NodeProto:
+    if variant == "mixes":
+        return helper.make_node("Add", ["raw", "shared"], ["scores"])
+    return helper.make_node(
+        "Sqrt" if variant == "not-a-number" else "Identity", ["raw"], ["scores"]
+    )

@@ -1,0 +1,183 @@
+"""One suite that every engine must pass, on the same ONNX files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from inference_worker.backends.base import Backend, EngineOptions
+from inference_worker.backends.choice import installed_engines, open_backend
+from inference_worker.detector import Detector
+from runtime.errors import FatalError, UserError
+from tests.inference_worker import onnx_models
+
+MAX_BATCH = 8
+
+
+@pytest.fixture(params=installed_engines())
+def engine(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def opened(engine: str, folder: Path, model: bytes, *, threads: int = 1) -> Backend:
+    path = folder / "model.onnx"
+    path.write_bytes(model)
+    return open_backend(engine, path, EngineOptions(threads=threads, max_batch=MAX_BATCH))
+
+
+def some_input(batch: int, *shape: int) -> np.ndarray:
+    return np.random.default_rng(5).normal(0, 1, (batch, *shape)).astype(np.float32)
+
+
+def test_both_cpu_engines_are_tested():
+    assert set(installed_engines()) == {"openvino", "onnxruntime"}
+
+
+def test_an_engine_says_what_it_is(engine: str, tmp_path: Path):
+    backend = opened(engine, tmp_path, onnx_models.affine())
+    assert (backend.name, backend.device, backend.precision) == (engine, "cpu", "float32")
+    assert backend.input_names == ("x",)
+    assert backend.max_batch == MAX_BATCH
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5, MAX_BATCH])
+def test_outputs_are_right_and_have_the_batch_first(engine: str, tmp_path: Path, batch: int):
+    backend = opened(engine, tmp_path, onnx_models.affine())
+    x = some_input(batch, 3, 2, 2)
+    outputs = backend.infer({"x": x})
+    assert set(outputs) == {"twice", "flat"}
+    assert outputs["twice"] == pytest.approx(2 * x + 1, rel=1e-6)
+    assert outputs["flat"] == pytest.approx((2 * x + 1).reshape(batch, 12), rel=1e-6)
+    assert {array.dtype for array in outputs.values()} == {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_image_gets_the_same_bits_in_every_batch(engine: str, tmp_path: Path, threads: int):
+    reference = opened(engine, tmp_path, onnx_models.convolutions())
+    x = some_input(12, 3, 32, 32)
+    alone = [reference.infer({"x": x[i : i + 1]})["y"][0] for i in range(len(x))]
+    backend = opened(engine, tmp_path, onnx_models.convolutions(), threads=threads)
+    for size in range(1, MAX_BATCH + 1):
+        for start in range(len(x) - size + 1):
+            batch = backend.infer({"x": x[start : start + size]})["y"]
+            assert np.array_equal(batch, alone[start : start + size]), (size, start)
+
+
+def test_the_answers_of_the_engines_agree(tmp_path: Path):
+    x = some_input(3, 3, 32, 32)
+    answers = [
+        opened(engine, tmp_path, onnx_models.convolutions()).infer({"x": x})["y"]
+        for engine in installed_engines()
+    ]
+    assert answers[0] == pytest.approx(answers[1], rel=1e-4, abs=1e-5)
+
+
+def test_inputs_and_outputs_have_the_names_of_the_graph(engine: str, tmp_path: Path):
+    backend = opened(engine, tmp_path, onnx_models.renamed())
+    assert backend.input_names == ("x",)
+    x = some_input(2, 4)
+    assert np.array_equal(backend.infer({"x": x})["y"], -x)
+
+
+def test_an_answer_belongs_to_the_caller(engine: str, tmp_path: Path):
+    backend = opened(engine, tmp_path, onnx_models.affine())
+    first = backend.infer({"x": np.zeros((2, 3, 2, 2), dtype=np.float32)})
+    backend.infer({"x": np.ones((2, 3, 2, 2), dtype=np.float32)})
+    assert (first["twice"] == 1).all()
+    first["twice"][:] = 7  # and may be written to
+
+
+def test_a_read_only_input_is_taken(engine: str, tmp_path: Path):
+    backend = opened(engine, tmp_path, onnx_models.affine())
+    x = np.ones((1, 3, 2, 2), dtype=np.float32)
+    x.flags.writeable = False
+    assert (backend.infer({"x": x})["twice"] == 3).all()
+
+
+@pytest.mark.parametrize("batch", [0, MAX_BATCH + 1])
+def test_a_batch_of_the_wrong_size_is_refused(engine: str, tmp_path: Path, batch: int):
+    backend = opened(engine, tmp_path, onnx_models.affine())
+    with pytest.raises(ValueError, match="batches of 1 to 8"):
+        backend.infer({"x": np.zeros((batch, 3, 2, 2), dtype=np.float32)})
+
+
+def test_an_input_of_another_name_is_refused(engine: str, tmp_path: Path):
+    backend = opened(engine, tmp_path, onnx_models.affine())
+    with pytest.raises(ValueError, match="the model has"):
+        backend.infer({"y": np.zeros((1, 3, 2, 2), dtype=np.float32)})
+
+
+def test_an_input_of_the_wrong_shape_is_a_fatal_error(engine: str, tmp_path: Path):
+    backend = opened(engine, tmp_path, onnx_models.affine())
+    with pytest.raises(FatalError, match="batch of 2"):
+        backend.infer({"x": np.zeros((2, 3, 5, 5), dtype=np.float32)})
+
+
+def test_a_declared_dynamic_batch_that_is_a_lie_is_a_fatal_error(engine: str, tmp_path: Path):
+    backend = opened(engine, tmp_path, onnx_models.affine(reshape_to=1))
+    assert backend.infer({"x": some_input(1, 3, 2, 2)})["flat"].shape == (1, 12)
+    with pytest.raises(FatalError, match="batch of 2"):
+        backend.infer({"x": some_input(2, 3, 2, 2)})
+
+
+def test_a_batch_axis_that_the_graph_squeezed_away_comes_back(engine: str, tmp_path: Path):
+    backend = opened(engine, tmp_path, onnx_models.affine(batch=1, squeezed=True))
+    assert backend.max_batch == 1
+    assert backend.infer({"x": some_input(1, 3, 2, 2)})["flat"].shape == (1, 12)
+
+
+def test_a_model_for_one_image_serves_one_image(engine: str, tmp_path: Path):
+    backend = opened(engine, tmp_path, onnx_models.affine(batch=1, reshape_to=1))
+    x = some_input(1, 3, 2, 2)
+    assert backend.infer({"x": x})["twice"] == pytest.approx(2 * x + 1, rel=1e-6)
+
+
+def test_a_model_for_exactly_four_images_is_refused(engine: str, tmp_path: Path):
+    with pytest.raises(UserError, match=r"model\.onnx: is made for batches of exactly 4"):
+        opened(engine, tmp_path, onnx_models.affine(batch=4))
+
+
+@pytest.mark.parametrize("content", [b"", b"no model at all"])
+def test_a_file_that_is_no_model_is_an_error_that_names_it(
+    engine: str, tmp_path: Path, content: bytes
+):
+    with pytest.raises(UserError, match=r"model\.onnx: .* can't use this model: .") as caught:
+        opened(engine, tmp_path, content)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_an_error_that_names_it(engine: str, tmp_path: Path):
+    with pytest.raises(UserError, match=r"absent\.onnx"):
+        open_backend(engine, tmp_path / "absent.onnx", EngineOptions(threads=1, max_batch=1))
+
+
+def test_openvino_frees_a_batch_of_one_that_is_written_into_the_graph(tmp_path: Path):
+    model = onnx_models.convolutions(batch=1, reshape_to=1)
+    backend = opened("openvino", tmp_path, model)
+    assert backend.max_batch == MAX_BATCH
+    x = some_input(3, 3, 32, 32)
+    free = opened("openvino", tmp_path, onnx_models.convolutions())
+    assert np.array_equal(backend.infer({"x": x})["y"], free.infer({"x": x})["y"])
+
+
+def test_onnx_runtime_refuses_what_it_cannot_do(tmp_path: Path):
+    options = EngineOptions(threads=1, max_batch=1)
+    with pytest.raises(UserError, match=r"a\.tflite: ONNX Runtime reads only \.onnx"):
+        open_backend("onnxruntime", tmp_path / "a.tflite", options)
+    half = EngineOptions(threads=1, max_batch=1, precision="bfloat16")
+    with pytest.raises(UserError, match="ONNX Runtime has no bfloat16"):
+        open_backend("onnxruntime", tmp_path / "a.onnx", half)
+
+
+def test_the_default_detector_gives_the_same_bits_in_every_batch(
+    real_detector: Detector, campus: list[np.ndarray]
+):
+    alone = [real_detector.infer([picture])[0] for picture in campus]
+    for size in (2, 3, 8):
+        for start in range(0, len(campus) - size + 1, size):
+            outputs, _ = real_detector.infer(campus[start : start + size])
+            for name, array in outputs.items():
+                for place in range(size):
+                    assert np.array_equal(array[place], alone[start + place][name][0])

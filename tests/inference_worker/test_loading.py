@@ -1,0 +1,69 @@
+"""From settings to a detector that serves."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from inference_worker.backends.base import EngineOptions
+from inference_worker.backends.choice import open_backend
+from inference_worker.loading import load_detector
+from inference_worker.settings import InferSettings
+from runtime.errors import UserError
+from tests.inference_worker.onnx_models import small_ssd
+from tests.inference_worker.test_store import add_model, no_assets
+
+
+def test_the_default_settings_load_the_default_detector(
+    real_weights: Path, caplog: pytest.LogCaptureFixture
+):
+    with caplog.at_level(logging.INFO, "inference_worker.loading"):
+        detector = load_detector(InferSettings(threads=1, max_batch=2), lambda _: real_weights)
+    assert detector.name == "ssd-mobilenet-v2"
+    assert detector.backend.max_batch == 2
+    assert caplog.messages == [
+        "ssd-mobilenet-v2 serves on openvino (cpu, float32) in batches of up to 2"
+    ]
+
+
+def test_the_users_own_model_and_threshold_are_loaded(tmp_path: Path):
+    add_model(tmp_path, "mine", small_ssd())
+    settings = InferSettings(
+        model="mine", backend="onnxruntime", threads=1, max_batch=3, score_threshold=0.7
+    )
+    detector = load_detector(settings, no_assets, [tmp_path])
+    assert (detector.name, detector.backend.name) == ("mine", "onnxruntime")
+    assert detector.score_threshold == 0.7
+
+
+def test_a_model_that_is_not_fit_is_not_loaded(tmp_path: Path):
+    add_model(tmp_path, "mine", small_ssd())
+    manifest = tmp_path / "mine" / "manifest.yaml"
+    manifest.write_text(manifest.read_text().replace("boxes: boxes", "boxes: absent"))
+    with pytest.raises(UserError, match=r"mine is not fit to serve .* has no output 'absent'"):
+        load_detector(InferSettings(model="mine", threads=1), no_assets, [tmp_path])
+
+
+def test_bfloat16_is_asked_for_and_what_it_became_is_said(real_weights: Path):
+    options = EngineOptions(threads=1, max_batch=1, precision="bfloat16")
+    assert open_backend("openvino", real_weights, options).precision in ("bfloat16", "float32")
+
+
+def test_0_threads_means_those_that_the_process_may_use():
+    assert InferSettings().engine_threads >= 1
+    assert InferSettings(threads=3).engine_threads == 3
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"max_batch": 0}, {"max_wait_ms": -1}, {"backend": "cuda"}, {"modle": "x"}]
+)
+def test_wrong_settings_are_refused(wrong: dict[str, object]):
+    with pytest.raises(ValidationError, match=next(iter(wrong))):
+        InferSettings.model_validate(wrong)
+
+
+def test_every_setting_says_what_it_is_for():
+    assert all(field.description for field in InferSettings.model_fields.values())

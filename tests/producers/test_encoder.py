@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from producers.encoder import Encoded, Encoder
+from producers.sources.base import Image, Picture, SourceError
+from tests.producers.clips import number_in, numbered
+
+LEFT_HALF = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
+
+
+def decoded(encoded: Encoded) -> Image:
+    image = cv2.imdecode(np.frombuffer(encoded.jpeg, np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None
+    return np.asarray(image, dtype=np.uint8)
+
+
+def picture_of(image: Image, jpeg: bytes | None = None) -> Picture:
+    return Picture(image.shape[1], image.shape[0], image.copy, jpeg)
+
+
+def test_a_picture_becomes_a_jpeg_of_its_own_size() -> None:
+    encoded = Encoder().encode(picture_of(numbered(77)))
+    assert (encoded.width, encoded.height) == (160, 96)
+    assert decoded(encoded).shape == (96, 160, 3)
+    assert number_in(decoded(encoded)) == 77
+
+
+def test_the_cameras_own_jpeg_passes_untouched() -> None:
+    encoder = Encoder(quality=10, longest_side=160)
+    assert encoder.encode(picture_of(numbered(1), b"its own bytes")).jpeg == b"its own bytes"
+
+
+@pytest.mark.parametrize("encoder", [Encoder(masks=[LEFT_HALF]), Encoder(longest_side=80)])
+def test_the_cameras_own_jpeg_is_made_anew_where_mask_or_size_ask_for_it(encoder: Encoder) -> None:
+    encoded = encoder.encode(picture_of(numbered(1), b"its own bytes"))
+    assert encoded.jpeg != b"its own bytes"
+    assert decoded(encoded).shape == (encoded.height, encoded.width, 3)
+
+
+def test_a_mask_is_painted_before_the_encoding_and_at_every_size() -> None:
+    white = np.full((100, 200, 3), 255, dtype=np.uint8)
+    for longest_side in (None, 200, 60):
+        image = decoded(Encoder(100, longest_side, [LEFT_HALF]).encode(picture_of(white)))
+        width = image.shape[1]
+        assert image[:, : width // 2 - 2].max() < 10
+        assert image[:, width // 2 + 8 :].min() > 245
+
+
+@pytest.mark.parametrize(
+    ("size", "longest_side", "wanted"),
+    [
+        ((1920, 1080), 640, (640, 360)),
+        ((1080, 1920), 640, (360, 640)),
+        ((640, 480), 640, (640, 480)),
+        ((320, 240), 640, (320, 240)),
+        ((1000, 1), 16, (16, 1)),
+    ],
+)
+def test_a_larger_picture_is_shrunk_in_its_own_shape_and_never_enlarged(
+    size: tuple[int, int], longest_side: int, wanted: tuple[int, int]
+) -> None:
+    image = np.zeros((size[1], size[0], 3), dtype=np.uint8)
+    encoded = Encoder(longest_side=longest_side).encode(picture_of(image))
+    assert (encoded.width, encoded.height) == wanted
+    assert decoded(encoded).shape[:2] == (wanted[1], wanted[0])
+
+
+def test_a_lower_quality_makes_a_smaller_jpeg() -> None:
+    noise = np.random.default_rng(1).integers(0, 255, (96, 160, 3), dtype=np.uint8)
+    small, large = (len(Encoder(quality).encode(picture_of(noise)).jpeg) for quality in (20, 95))
+    assert small < large / 2
+
+
+def test_the_same_picture_gives_the_same_bytes() -> None:
+    first, second = (Encoder().encode(picture_of(numbered(3))) for _ in range(2))
+    assert first == second
+
+
+def test_a_picture_too_wide_for_any_jpeg_is_undecodable() -> None:
+    strip = np.zeros((1, 70_000, 3), dtype=np.uint8)
+    with pytest.raises(SourceError, match="no JPEG can hold 70000x1"):
+        Encoder().encode(picture_of(strip))

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from producers.mask import paint_masks
+from producers.sources.base import Image
+
+
+def white(width: int = 100, height: int = 50) -> Image:
+    return np.full((height, width, 3), 255, dtype=np.uint8)
+
+
+def test_inside_is_black_and_outside_is_untouched() -> None:
+    image = white()
+    paint_masks(image, [((0.2, 0.2), (0.6, 0.2), (0.6, 0.8), (0.2, 0.8))])
+    assert image[10:40, 20:60].max() == 0
+    assert image[:7].min() == image[44:].min() == image[:, :17].min() == image[:, 64:].min() == 255
+
+
+def test_a_polygon_to_the_frames_edges_leaves_no_pixel() -> None:
+    image = white()
+    paint_masks(image, [((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))])
+    assert image.max() == 0
+
+
+def test_overlapping_polygons_leave_no_hole_where_they_meet() -> None:
+    image = white()
+    square = ((0.2, 0.2), (0.6, 0.2), (0.6, 0.8), (0.2, 0.8))
+    paint_masks(image, [square, square])
+    assert image[10:40, 20:60].max() == 0
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=3, max_size=3),
+    st.integers(1, 80),
+    st.integers(1, 80),
+)
+def test_every_pixel_with_its_centre_inside_a_triangle_is_painted(
+    triangle: list[tuple[float, float]], width: int, height: int
+) -> None:
+    image = white(width, height)
+    paint_masks(image, [tuple(triangle)])
+    x, y = np.meshgrid((np.arange(width) + 0.5) / width, (np.arange(height) + 0.5) / height)
+    sides = []
+    for (ax, ay), (bx, by) in zip(triangle, triangle[1:] + triangle[:1], strict=True):
+        sides.append((bx - ax) * (y - ay) - (by - ay) * (x - ax))
+    inside = np.all([side > 1e-9 for side in sides], 0) | np.all([s < -1e-9 for s in sides], 0)
+    assert image[inside].max(initial=0) == 0

@@ -1,0 +1,105 @@
+"""How far a picture is from another one, tile by tile, light taken out.
+
+All arrays are small: the luma at 1/8 (240x136 for 1080p) and one value per 4x4 tile (60x34).
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vision.jpeg import LUMA_MULTIPLE_PX, Luma
+
+TILE_PX = LUMA_MULTIPLE_PX  # 4 of the reduced luma: 32 pixels of a 1080p frame
+
+Stabilised = NDArray[np.float32]  # (height, width), multiples of TILE_PX; variance-stabilised
+Tiles = NDArray[np.float32]  # (height / 4, width / 4)
+
+# Square root: sensor noise grows with the root of the light, so afterwards it is about the same
+# everywhere, and 3 grey levels count in a nearly black yard (0..255 becomes 11..181).
+STABILISE = (11.3 * np.sqrt(np.arange(256) + 1.0)).astype(np.float32)
+
+# Share of the tiles that the light is fitted on in the second round: those that fit best.
+_TRUSTED_SHARE = 0.7
+# Beyond this (0.36 to 2.8 in luma) it is no longer "the same scene in another light": without a
+# bound a covered lens would fit any scene with a gain of 0.
+_GAIN_LIMITS = (0.6, 1 / 0.6)
+
+
+def pad(luma: Luma) -> Luma:
+    """A copy of `luma` with its last row and column repeated up to whole tiles."""
+    height, width = luma.shape
+    below, right = -height % TILE_PX, -width % TILE_PX
+    return np.asarray(
+        cv2.copyMakeBorder(luma, 0, below, 0, right, cv2.BORDER_REPLICATE), dtype=np.uint8
+    )
+
+
+def stabilise(luma: Luma) -> Stabilised:
+    """11.3·√(luma + 1), float32."""
+    return np.asarray(cv2.LUT(luma, STABILISE), np.float32)
+
+
+def tile_means(values: Stabilised, rows_per_tile: int = TILE_PX) -> Tiles:
+    """Mean of each tile of `rows_per_tile` by TILE_PX values."""
+    height, width = values.shape
+    size = (width // TILE_PX, height // rows_per_tile)
+    return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def differences(reference: Luma, current: Stabilised, rows_per_tile: int = TILE_PX) -> Tiles:
+    """Mean absolute difference of each tile, after fitting the reference's light to `current`.
+
+    `reference` is luma, `current` already stabilised, both of one shape. Equal pictures give
+    exactly 0.
+    """
+    gain, offset = fit_light(
+        tile_means(stabilise(reference), rows_per_tile), tile_means(current, rows_per_tile)
+    )
+    # Gain and offset of a looked-up value are just another table. Clipped like the picture itself.
+    table = np.clip(gain * STABILISE + offset, STABILISE[0], STABILISE[-1]).astype(np.float32)
+    expected = cv2.LUT(reference, table)
+    return tile_means(np.asarray(cv2.absdiff(expected, current), np.float32), rows_per_tile)
+
+
+def fit_light(reference: Tiles, current: Tiles) -> tuple[float, float]:
+    """Gain and offset with which `reference` comes closest to `current`, robustly.
+
+    Least squares over all tiles, then again over the 70 % that fitted best, so that what moved does
+    not count as light. The gain is bounded. Equal tiles give exactly (1, 0).
+    """
+    x, y = reference.ravel().astype(np.float64), current.ravel().astype(np.float64)
+    if np.array_equal(x, y):
+        return 1.0, 0.0
+    gain, offset = _least_squares(x, y)
+    residuals = np.abs(y - gain * x - offset)
+    trusted = max(1, int(len(x) * _TRUSTED_SHARE))
+    best = residuals <= np.partition(residuals, trusted - 1)[trusted - 1]
+    return _least_squares(x[best], y[best])
+
+
+def _least_squares(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
+    mean_x, mean_y = float(x.mean()), float(y.mean())
+    dx = x - mean_x
+    spread = float(dx @ dx)
+    # On a scene without structure a gain can't be told from an offset.
+    gain = float(dx @ y) / spread if spread > len(x) else 1.0
+    gain = min(max(gain, _GAIN_LIMITS[0]), _GAIN_LIMITS[1])
+    return gain, mean_y - gain * mean_x
+
+
+def cluster_score(ratios: Tiles) -> float:
+    """The largest value that a connected cluster of three tiles reaches with all of its tiles.
+
+    Three tiles that touch by their edges always have one in the middle, so it is the largest
+    min(tile, second largest of its four neighbours). 0 where there are fewer than three tiles.
+    """
+    height, width = ratios.shape
+    around = np.zeros((height + 2, width + 2), np.float32)
+    around[1:-1, 1:-1] = ratios
+    up, down = around[:-2, 1:-1], around[2:, 1:-1]
+    left, right = around[1:-1, :-2], around[1:-1, 2:]
+    second = np.minimum(np.maximum(up, down), np.maximum(left, right))
+    second = np.maximum(second, np.maximum(np.minimum(up, down), np.minimum(left, right)))
+    return float(np.minimum(ratios, second).max())
