@@ -1,9 +1,9 @@
 """From a message to what Kafka carries.
 
 Each function reads its own result with the reader's code before it gives it away: a message that
-readers would refuse raises EncodeError in the stage that built it, where the defect is. Measured
-(2 shared cores): 10 to 20 µs of the 20 to 35 that an encoding takes, next to 80 µs and more that
-Kafka's client takes for the same message.
+readers would refuse raises EncodeError in the stage that built it, where the defect is. Measured,
+CPU on a busy core: 7 to 11 µs to build, 15 to 23 µs to read back (a signature of 8 kB adds 10 and
+50), next to 80 µs and more that Kafka's client takes for the same message.
 """
 
 from __future__ import annotations

@@ -102,7 +102,8 @@ def load_rules(file: Path, cameras: Collection[str] | None = None) -> tuple[Rule
     if "rules" not in data:
         raise UserError(f"{file}: the key 'rules' is missing: a file of rules begins with 'rules:'")
     if isinstance(data.get("cameras"), Mapping):
-        cameras = cameras or [str(camera) for camera in data["cameras"]]
+        # None there: a host that runs only sinks may leave the cameras to the producers' files.
+        cameras = cameras or [str(camera) for camera in data["cameras"]] or None
         data = {"rules": data["rules"]}
     try:
         found = RulesFile.model_validate(data).rules

@@ -92,7 +92,7 @@ def server_properties(
 
 def render_properties(properties: Mapping[str, str]) -> str:
     """The text of a Java properties file (java.util.Properties.load)."""
-    escapes = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
+    escapes = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\f": "\\f"})
     lines = []
     for key, value in properties.items():
         text = value.translate(escapes)

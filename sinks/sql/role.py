@@ -150,7 +150,8 @@ class _Sink:
         delivery: Callable[[Any, int, int], D],
         write: Callable[[Sequence[D]], WriteOutcome],
     ) -> None:
-        origins: dict[D, Message] = {}
+        batch: list[D] = []
+        origins: dict[tuple[int, int], Message] = {}
         for message in self._messages:
             if message.topic() != topic:
                 continue
@@ -160,12 +161,13 @@ class _Sink:
             except InvalidMessage as error:
                 self._bury(message, error)
             else:
-                origins[delivery(record, place.partition, place.offset)] = message
+                batch.append(delivery(record, place.partition, place.offset))
+                origins[(place.partition, place.offset)] = message
                 self._guard.succeeded()
-        written = salvage(write, list(origins))
+        written = salvage(write, batch)
         for lost, why in written.poison:
-            self._bury(origins[lost], why)
-        self._measure(list(origins), written.outcome)
+            self._bury(origins[(lost.partition, lost.offset)], why)
+        self._measure(batch, written.outcome)
 
     def _bury(self, message: Message, error: InvalidMessage) -> None:
         origin = place_of(message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,10 @@ class ZoneSettings(Section):
             raise located([(("min_overlap",), "only the anchor `overlap` has a min_overlap")])
         return self
 
+    @cached_property  # one for all cameras of the rule: a restart makes thousands of conditions
+    def polygon(self) -> Zone:
+        return Zone(self.points)
+
 
 class BoxRule(Rule):
     """Settings of a rule that looks at boxes."""
@@ -88,7 +93,7 @@ class Selection:
         self._labels = frozenset(rule.labels)
         self._min_confidence = rule.min_confidence
         self._where = rule.zone
-        self._zone = Zone(rule.zone.points) if rule.zone else None
+        self._zone = rule.zone.polygon if rule.zone else None
         self._last: tuple[Seen, tuple[Box, ...]] | None = None
 
     def of(self, seen: Seen) -> tuple[Box, ...]:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
+from onehertz.cli.main import main
 from onehertz.cli.rules import rules
 from runtime.errors import UserError
 from schemas.messages import AlertRecord, ResultRecord
@@ -118,8 +119,22 @@ def test_the_settings_of_an_installation_can_be_checked_too(rules_file: Path) ->
     assert invoke("check", rules_file).exit_code == 0
     rules_file.write_text(GOOD + "cameras:\n  door: {}\n")
     assert "there is no camera 'yard'; there are: door" in refusal("check", rules_file)
+    rules_file.write_text(GOOD + "cameras: {}\n")
+    assert invoke("check", rules_file).exit_code == 0
     rules_file.write_text(GOOD + "kafka: {}\n")
     assert f"{rules_file}:8: kafka: unknown key" in refusal("check", rules_file)
+
+
+def test_a_mistake_is_exit_code_2_and_a_line_without_a_traceback(
+    rules_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rules_file.write_text(GOOD.replace("3", "three"))
+    monkeypatch.setattr("sys.argv", ["onehertz", "rules", "check", str(rules_file)])
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    assert exit_.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"onehertz: {rules_file}:6: rules.0.for_s: Input should be a valid num")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,8 @@
-"""A connection and a writer on a database of their own."""
+"""A connection and a writer on a database that is emptied for each test.
+
+One database for all of them: making it takes ten times as long as most tests. Tests with several
+connections ask for `database`, which is theirs alone.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,29 @@ import psycopg
 import pytest
 
 from sinks.sql.connection import connect
+from sinks.sql.migrate import migrate
 from sinks.sql.writer import Writer
+from tests.fixtures.database import HasDsn, new_database
+
+
+@pytest.fixture(scope="session")
+def shared_database(servers: HasDsn) -> Iterator[str]:
+    with new_database(servers.dsn) as dsn:
+        migrate(dsn)
+        yield dsn
 
 
 @pytest.fixture
-def connection(database: str) -> Iterator[psycopg.Connection]:
-    with connect(database) as connection:
+def connection(shared_database: str) -> Iterator[psycopg.Connection]:
+    with connect(shared_database) as connection:
+        partitions = connection.execute(
+            "SELECT inhrelid::regclass::text FROM pg_inherits"
+            " WHERE inhparent IN ('frames'::regclass, 'detections'::regclass)"
+        ).fetchall()
+        for (name,) in partitions:
+            connection.execute(f"DROP TABLE {name}".encode())
+        for table in ("cameras", "models", "camera_minutes", "alerts", "alert_events"):
+            connection.execute(f"DELETE FROM {table}".encode())  # noqa: S608
         yield connection
 
 

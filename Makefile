@@ -1,0 +1,47 @@
+# Thin on purpose: every line is a command that works by itself in .venv.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format bench clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+EXTRAS := edge,gate,worker-cpu,sinks,stack,dev
+
+help: ## Show what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 14
+
+setup: $(VENV)/.ready ## Make .venv with everything in it
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@echo "setup: a virtual environment in $(VENV) with the versions of constraints.txt"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "setup: Python 3.11 or newer is needed; name one: make PYTHON=python3.11 ..."; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	@touch $@
+
+demo: setup ## The whole line on real video, live (ARGS="--seconds 45")
+	@$(BIN)/onehertz demo $(ARGS)
+
+test: lint ## All checks and tests; starts the servers that they need
+	@echo "test: on a real Kafka and a real PostgreSQL"
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: setup ## ruff and mypy (strict)
+	@echo "lint: ruff, mypy"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+
+format: setup ## Let ruff format and mend what it can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: setup ## Measure; results in benchmarks/results.json
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+clean: ## Stop the embedded stack; remove .venv, caches and data of this checkout
+	@if [ -x $(BIN)/onehertz ]; then $(BIN)/onehertz down; fi
+	@rm -rf $(VENV) .onehertz .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info build dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
