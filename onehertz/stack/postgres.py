@@ -43,8 +43,8 @@ ORPHANS_SAYING = "pre-existing shared memory block"
 class PostgresSettings:
     """How the embedded PostgreSQL differs from one stack to another.
 
-    `durable`: whether a commit waits for the disk. Without, a crash of the machine (not one of the
-    server) may cost the whole database: for tests only.
+    `durable`: whether a commit waits for the disk. Without, commits still survive a kill -9 of the
+    server, but a crash of the machine may cost the whole database: for tests only.
     """
 
     durable: bool = True
@@ -63,7 +63,6 @@ def server_options(port: int, settings: PostgresSettings) -> dict[str, str]:
         "shared_buffers": f"{settings.shared_buffers_mb}MB",
         "max_connections": str(settings.max_connections),
         "fsync": durable,
-        "synchronous_commit": durable,
         "full_page_writes": durable,
         "timezone": "UTC",
         "log_timezone": "UTC",

@@ -49,11 +49,13 @@ def test_a_process_is_running_until_it_has_ended(sleeper: subprocess.Popen[bytes
     assert not processes.is_running(identity)
 
 
-@pytest.mark.parametrize("changed", [{"started_ticks": 1}, {"boot_id": "another"}])
+@pytest.mark.parametrize("of", ["another start", "another boot"])
 def test_a_recycled_process_id_is_neither_taken_for_the_server_nor_killed(
-    sleeper: subprocess.Popen[bytes], changed: dict[str, object]
+    sleeper: subprocess.Popen[bytes], of: str
 ) -> None:
-    recycled = replace(identity_of(sleeper.pid), **changed)
+    identity = identity_of(sleeper.pid)
+    earlier = replace(identity, started_ticks=identity.started_ticks - 1)
+    recycled = earlier if of == "another start" else replace(identity, boot_id="before")
     assert not processes.is_running(recycled)
     assert processes.end(recycled, ask=signal.SIGKILL, wait_s=1.0)
     assert sleeper.poll() is None
