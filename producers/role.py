@@ -111,11 +111,17 @@ class _CameraThread(threading.Thread):
         started_us = time.monotonic_ns() // 1000
         pace = Pace(self._settings.interval_us, self._settings.speed, started_us, first)
         for record in ticks:
+            if self._is_over(record.seq):
+                break
             wait_us = pace.wait_us(record.seq, time.monotonic_ns() // 1000)
             if self._context.stop.wait(wait_us / 1e6):
                 return
             self._send(record)
-        log.info("%s: its source has ended after %d ticks", self.name, first + self.sent)
+        log.info("%s: ended after %d ticks", self.name, first + self.sent)
+
+    def _is_over(self, seq: int) -> bool:
+        stop_after_s = self._settings.stop_after_s
+        return stop_after_s is not None and seq * self._settings.interval_us >= stop_after_s * 1e6
 
     def _send(self, record: Captured | Missing) -> None:
         took_us, gave_us = record.stages[STAGE]

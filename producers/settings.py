@@ -103,6 +103,9 @@ class CameraSettings(Section):
         1.0, gt=0.0, le=100_000.0, description="Times real time; null: as fast as it goes."
     )
     loop: int = Field(1, ge=0, description="How often the source is played; 0: without end.")
+    stop_after_s: float | None = Field(
+        None, gt=0.0, description="End after so much media time; null: when the source ends."
+    )
     gate: Literal["auto", "off"] = Field(
         "auto", description="off: every frame is kept and inferred."
     )

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Final, Literal, get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+)
 
 CounterName = Literal[
     # Counter: records taken from the input topic. Labels: stage.
@@ -68,6 +74,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)  # process_cpu_seconds_total and the like; Linux
         self._counters = {n: Counter(n, n, _labels(n), registry=self.registry) for n in _names(0)}
         self._gauges = {n: Gauge(n, n, _labels(n), registry=self.registry) for n in _names(1)}
         self._histograms = {

@@ -78,7 +78,7 @@ class CameraGate:
         self._gate = Gate(self._rule, self._state.gate or None)
 
     def state(self) -> bytes:
-        """All that later outcomes depend on besides the settings; about 20 kB at 1080p."""
+        """All that later outcomes depend on besides the settings; 14 to 18 kB at 1080p."""
         return msgspec.msgpack.encode(msgspec.structs.replace(self._state, gate=self._gate.state()))
 
     def take(

@@ -108,7 +108,9 @@ def opened(path: Path) -> Iterator[Clip]:
         raise UserError(f"{path} {what}")
     try:
         # A playlist inside the file must not make us open other hosts.
-        container = av.open(str(path), options={"protocol_whitelist": "file"})
+        container = av.open(
+            str(path), options={"protocol_whitelist": "file"}, metadata_errors="replace"
+        )
     except (av.error.FFmpegError, OSError) as error:
         raise UserError(f"{path} can't be read as a video: {error.strerror}") from error
     with container:

@@ -80,6 +80,21 @@ SENTENCES: list[tuple[str, Change, str]] = [
         header("ce_stages", b"gate:soon"),
         "bad-header: ce_stages is 'gate:soon', expected 'stage:took_us,gave_us;…'",
     ),
+    (
+        RAW,
+        header("ce_stages", b"gate:1,2;gate:3,4"),
+        "bad-header: ce_stages names gate twice",
+    ),
+    (
+        INFERRED,
+        payload(b'"Person"', b'"\xff\xfe"'),
+        "broken-payload: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte",
+    ),
+    (
+        RAISED,
+        payload(b'"began_at":"2026', b'"began_at":"1999'),
+        "mismatch: began_at is before 2000 or after `at`",
+    ),
     (RAW, header("signature", b"\xff"), "bad-header: signature is not base64"),
     (
         RAW,

@@ -33,17 +33,23 @@ def with_person(scene: Field, x: int, y: int, grey: float, size: tuple[int, int]
 
 
 def seen(
-    scene: Field, number: int, *, noise: float = 3.0, gain: float = 1.0, offset: float = 0.0
+    scene: Field,
+    number: int,
+    *,
+    noise: float = 3.0,
+    coding: float = 0.5,
+    gain: float = 1.0,
+    offset: float = 0.0,
 ) -> Luma:
     """The reduced luma of frame `number`: other light, fresh noise of a 1/8 reduction, 8 bits.
 
     `noise` is the sensor's standard deviation per full-size pixel at grey level 100, growing with
-    the root of the light; the mean of 64 of them has an eighth of it, and JPEG adds about half a
-    level.
+    the root of the light; the mean of 64 of them has an eighth of it. `coding` is what JPEG adds,
+    in grey levels; next to nothing where the picture is nearly black.
     """
     rng = np.random.default_rng((number, 77))
     lit = cv2.resize(scene, LUMA[::-1], interpolation=cv2.INTER_AREA) * gain + offset
-    deviation = noise / 8 * np.sqrt(np.maximum(lit, 0) / 100) + 0.5
+    deviation = noise / 8 * np.sqrt(np.maximum(lit, 0) / 100) + coding
     noisy = lit + deviation * rng.standard_normal(LUMA)
     return np.asarray(np.clip(np.round(noisy), 0, 255), np.uint8)
 

@@ -68,6 +68,14 @@ def test_a_small_person_in_a_noisy_night_is_kept(by_night: Field, x: int, y: int
     assert (decision.kept, decision.because) == (True, "changed")
 
 
+def test_a_person_four_grey_levels_off_in_a_nearly_black_yard_is_kept() -> None:
+    black = yard(mean=5, contrast=2)
+    camera = Camera()
+    assert kept(camera.watch(black, 30, noise=1, coding=0.1)) == 1
+    person = with_person(black, 900, 500, 4, (60, 180))
+    assert camera.watch(person, 1, noise=1, coding=0.1)[0].because == "changed"
+
+
 def test_a_person_who_leaves_is_kept_too(by_day: Field) -> None:
     camera = Camera()
     camera.watch(by_day, 10)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -28,8 +28,8 @@ from tests.sinks.sql.ticks import T0
 pytestmark = pytest.mark.stack
 
 PARTITIONS = {"north": 0, "south": 1}
-# Few moments, so that deliveries meet: within a minute, across its end, across the end of a week
-# (Monday the 16th), a month ago, and off the full second.
+# Within a minute, across its end, across the end of a week (Monday the 16th), a month ago, and off
+# the full second.
 MOMENTS = [
     *(T0 + timedelta(seconds=second) for second in (0, 1, 2.5, 58, 59.999999, 60, 61, 140)),
     *(T0 - timedelta(days=4, hours=12, seconds=second) for second in (-1, 0, 1)),
@@ -51,13 +51,13 @@ boxes = st.builds(
 
 
 @st.composite
-def records(draw: st.DrawFn) -> ResultRecord:
-    camera = draw(st.sampled_from(sorted(PARTITIONS)))
+def records(draw: st.DrawFn, ticks: list[tuple[str, datetime]]) -> ResultRecord:
+    camera, captured_at = draw(st.sampled_from(ticks))
     took_us = draw(st.integers(0, 5_000_000))
     stages = {"gate": (to_us(T0) + took_us, to_us(T0) + took_us + draw(st.integers(0, 3_000_000)))}
     tick: dict[str, Any] = {
         "camera": camera,
-        "captured_at": draw(st.sampled_from(MOMENTS)),
+        "captured_at": captured_at,
         "run": draw(st.sampled_from(["one", "two"])),
         "seq": draw(st.integers(0, 9)),
         "raw_offset": draw(st.none() | st.integers(0, 9)),
@@ -81,9 +81,12 @@ def records(draw: st.DrawFn) -> ResultRecord:
 @st.composite
 def histories(draw: st.DrawFn) -> list[list[Delivery]]:
     """Batches that deliver each of some records at least once."""
+    # Few ticks, so that deliveries meet.
+    tick = st.tuples(st.sampled_from(sorted(PARTITIONS)), st.sampled_from(MOMENTS))
+    ticks = draw(st.lists(tick, min_size=1, max_size=4, unique=True))
     topic = [
         Delivery(record, PARTITIONS[record.camera], offset)
-        for offset, record in enumerate(draw(st.lists(records(), min_size=1, max_size=14)))
+        for offset, record in enumerate(draw(st.lists(records(ticks), min_size=1, max_size=14)))
     ]
     repeats = draw(st.lists(st.sampled_from(topic), max_size=8))
     order = draw(st.permutations(topic + repeats))

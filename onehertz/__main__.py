@@ -1,0 +1,5 @@
+"""`python -m onehertz` is the `onehertz` command."""
+
+from onehertz.cli.main import main
+
+main()

@@ -1,0 +1,87 @@
+"""What the demo plays: cameras, rules and settings as one configuration. Values only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from onehertz.stack.status import Endpoints
+from schemas.messages import from_us
+
+STREET = "street"
+PARTITIONS = 8
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long the demo plays, how fast, and from when its capture times are."""
+
+    seconds: int  # of real time that the cameras are played
+    speed: float  # times real time
+    start_at: datetime
+
+    @property
+    def media_s(self) -> int:
+        """Media seconds that every camera gives: at 1 Hz as many ticks."""
+        return round(self.seconds * self.speed)
+
+
+def plan(seconds: int, speed: float, now_us: int) -> Plan:
+    """A plan whose last tick was captured about now, on a whole second."""
+    media_us = round(seconds * speed) * 1_000_000
+    return Plan(seconds, speed, from_us((now_us - media_us) // 1_000_000 * 1_000_000))
+
+
+def cameras(played: Plan, clips: Mapping[str, Path]) -> dict[str, Any]:
+    """The cameras of the demo, of those whose clips are there. The street needs none."""
+    sources: dict[str, dict[str, Any]] = {}
+    if "vtest" in clips:
+        path = str(clips["vtest"])
+        sources["campus"] = {"kind": "video", "path": path}
+        # Its least busy seconds: two or three people, by its annotated boxes.
+        sources["campus-quiet"] = {"kind": "video", "path": path, "start_s": 40, "stop_s": 48}
+    if "tree" in clips:
+        sources["tree"] = {"kind": "video", "path": str(clips["tree"])}
+    sources[STREET] = {"kind": "street", "seed": 1, "activity": 0.5}
+    return {
+        name: {
+            "source": source,
+            "start_at": played.start_at.astimezone(UTC).isoformat(),
+            "speed": played.speed,
+            "loop": 1 if source["kind"] == "street" else 0,
+            "stop_after_s": played.media_s,
+        }
+        for name, source in sources.items()
+    }
+
+
+def rules() -> list[dict[str, Any]]:
+    """One rule, on all cameras: the campus always has people, the street only now and then."""
+    return [
+        {
+            "name": "person-present",
+            "kind": "presence",
+            "cameras": "all",
+            "labels": ["person"],
+            "min_confidence": 0.4,
+            "for_s": 2,
+            "severity": "info",
+        }
+    ]
+
+
+def configuration(
+    played: Plan, clips: Mapping[str, Path], endpoints: Endpoints, prefix: str, dsn: str
+) -> dict[str, Any]:
+    """The content of the demo's `onehertz.yaml`."""
+    return {
+        "line": {"prefix": prefix, "partitions": PARTITIONS},
+        "kafka": {"bootstrap_servers": endpoints.bootstrap_servers},
+        "sql": {"dsn": dsn, "batch_wait_ms": 200},
+        "infer": {"max_wait_ms": 100},
+        "cameras": cameras(played, clips),
+        "rules": rules(),
+    }
