@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import uuid
 from dataclasses import dataclass, field
 
-from runtime.failpoints import VARIABLE, Failpoints
+from runtime.failpoints import Failpoints
 from runtime.health import Health
 from runtime.kafka import KafkaSettings
 from runtime.lifecycle import Stop
@@ -25,7 +24,7 @@ class Context:
     metrics: Metrics
     health: Health
     slot: str | None = None  # names this process among its role's, the same after a restart
-    failpoints: Failpoints = field(default_factory=lambda: Failpoints(os.environ.get(VARIABLE)))
+    failpoints: Failpoints = field(default_factory=lambda: Failpoints(None))
 
     def transactional_id(self, role: str) -> str:
         """The same after a restart where a slot is given.

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import Literal
+from typing import Literal, get_args
 
+from runtime.environment import FAILPOINT
 from runtime.errors import UserError
-
-VARIABLE = "ONEHERTZ_FAILPOINT"
 
 Failpoint = Literal[
     "gate.before-commit",  # outputs and snapshots are on the broker, their transaction is open
@@ -26,10 +25,14 @@ class Failpoints:
     """Counts how often the process came by its failpoint."""
 
     def __init__(self, setting: str | None) -> None:
-        """`setting` is NAME:COUNT, or None. Raises UserError."""
+        """`setting` is NAME:COUNT (COUNT from 1), or None. Raises UserError."""
         self._name, _, count = (setting or "").partition(":")
-        if setting and not count.isdecimal():
-            raise UserError(f"environment {VARIABLE}: expected NAME:COUNT, say sql.before-commit:2")
+        known = get_args(Failpoint)
+        if setting and not (self._name in known and count.isdecimal() and int(count)):
+            raise UserError(
+                f"environment {FAILPOINT}: expected NAME:COUNT, say sql.before-commit:2; "
+                f"the names are {', '.join(known)}"
+            )
         self._left = int(count or 0)
 
     def passing(self, name: Failpoint) -> None:

@@ -1,14 +1,18 @@
 """`/healthz`, `/readyz` and `/metrics` of one process.
 
-Alive: the role's loop still moves. Ready: it has partitions (or cameras), and it makes progress or
-has nothing to do.
+Alive: the role's loop still moves; a process that is not should be restarted. Ready: it is alive,
+its group has told it which partitions are its own (none, for a spare process), and it makes
+progress or has nothing to do; waiting for a database or a broker is no progress, and no reason for
+a restart.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -17,6 +21,8 @@ from pydantic import Field
 from runtime.errors import UserError
 from runtime.metrics import Metrics
 from runtime.settings import Section
+
+log = logging.getLogger("onehertz.health")
 
 
 class HealthSettings(Section):
@@ -38,7 +44,7 @@ class Health:
         self._stalled_after_s = stalled_after_s
         self._clock = clock
         self._beat_at = self._progress_at = clock()
-        self.assigned = False
+        self.assigned = False  # whether the group (or the settings) has said what is ours
 
     def beat(self, *, progressed: bool, waiting_for_work: bool) -> None:
         """The loop has come round: did it finish something, or was there nothing to do?"""
@@ -65,21 +71,26 @@ class Health:
         return True, "ready"
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A prober that hangs up is no event; by default a traceback goes to standard error."""
+        log.debug("a health probe was cut off", exc_info=True)
+
+
 class HealthServer:
     """Serves a role's health over HTTP until `close`."""
 
     def __init__(self, settings: HealthSettings, health: Health, metrics: Metrics) -> None:
         """Listen. Raises UserError where the port is taken."""
         try:
-            self._server = ThreadingHTTPServer(
-                (settings.host, settings.port or 0), _handler(health, metrics)
-            )
+            self._server = _Server((settings.host, settings.port or 0), _handler(health, metrics))
         except OSError as error:
             raise UserError(
                 f"health.port: can't listen on {settings.host}:{settings.port}: {error.strerror}; "
                 "choose another port, or 0 for any free one"
             ) from None
-        self._server.daemon_threads = True
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.1,), name="health", daemon=True
@@ -95,7 +106,7 @@ class HealthServer:
 def _handler(health: Health, metrics: Metrics) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            match self.path:
+            match self.path.partition("?")[0]:
                 case "/healthz":
                     self._answer(*health.alive())
                 case "/readyz":

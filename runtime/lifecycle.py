@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import signal
-import sys
 import threading
+import time
 from collections.abc import Callable
-from types import FrameType
+from typing import Final
 
 from pydantic import Field
 
@@ -26,20 +27,26 @@ EXIT_GOOD = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
 
 class LifecycleSettings(Section):
     """How a role stops."""
 
     drain_deadline_s: float = Field(
-        25.0, gt=0, description="After SIGTERM, finish and commit within this time, else exit 1."
+        25.0,
+        gt=0,
+        le=86_400,
+        description="After SIGTERM, finish and commit within this time, else exit 1.",
     )
 
 
 class Stop:
-    """The wish to stop, seen by every loop of a role."""
+    """The wish to stop, seen by every loop of a role. All its methods are thread-safe."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._lock = threading.Lock()
         self._callbacks: list[Callable[[], None]] = []
 
     @property
@@ -47,13 +54,25 @@ class Stop:
         return self._event.is_set()
 
     def request(self) -> None:
-        self._event.set()
-        for callback in self._callbacks:
-            callback()
+        with self._lock:
+            self._event.set()
+            callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            try:
+                callback()
+            except Exception:
+                log.exception("a defect in onehertz: a role could not be told to stop")
 
     def on_request(self, callback: Callable[[], None]) -> None:
-        """Call `callback` (from a signal handler: keep it tiny) when the stop is requested."""
-        self._callbacks.append(callback)
+        """Call `callback` once, when the stop is requested (from another thread), or now if it is.
+
+        It must not block.
+        """
+        with self._lock:
+            if not self.requested:
+                self._callbacks.append(callback)
+                return
+        callback()
 
     def wait(self, seconds: float) -> bool:
         """Sleep, unless and until the stop is requested. Whether it is."""
@@ -61,36 +80,67 @@ class Stop:
 
 
 def run_role(role: Callable[[Stop], None], *, drain_deadline_s: float) -> int:
-    """Run a role until it returns, and give the process' exit code."""
+    """Run a role until it returns, and give the process' exit code. Main thread only."""
     stop = Stop()
-    _handle_signals(stop, drain_deadline_s)
+    _watch_signals(stop, drain_deadline_s)
+    threading.excepthook = _log_uncaught
     try:
         role(stop)
     except UserError as error:
-        sys.stderr.write(f"onehertz: {error}\n")
+        for line in str(error).splitlines():
+            log.error("%s", line)
         return EXIT_USAGE
     except FatalError as error:
         log.error("stopped: %s", error)  # one clear line, no traceback
+        return EXIT_FAILED
+    except Exception:
+        # A defect of ours: its traceback goes where secrets are hidden and JSON is JSON.
+        log.exception("stopped by a defect in onehertz; please report it")
         return EXIT_FAILED
     if stop.requested:
         log.info("stopped as asked")
     return EXIT_GOOD
 
 
-def _handle_signals(stop: Stop, drain_deadline_s: float) -> None:
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        if stop.requested:
-            os._exit(EXIT_FAILED)
-        timer = threading.Timer(drain_deadline_s, _give_up, (drain_deadline_s,))
-        timer.daemon = True
-        timer.start()
-        stop.request()
+def _watch_signals(stop: Stop, drain_deadline_s: float) -> None:
+    """Act on signals in a thread of its own, until the process ends.
 
-    signal.signal(signal.SIGTERM, handle)
-    signal.signal(signal.SIGINT, handle)
+    Python's own handlers run between two steps of the main thread. That may be inside a lock that
+    the handler needs too, and it does not come while a client's C code waits for a server. A byte
+    in the wakeup pipe comes at once.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    for number in _SIGNALS:
+        signal.signal(number, lambda *_: None)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    threading.Thread(
+        target=_act_on_signals, args=(reading, stop, drain_deadline_s), name="signals", daemon=True
+    ).start()
 
 
-def _give_up(deadline_s: float) -> None:
-    log.error("stopped: still not done %.0f s after the stop was asked for", deadline_s)
+def _act_on_signals(pipe: int, stop: Stop, drain_deadline_s: float) -> None:
+    _next_signal(pipe, None)
+    stop.request()
+    if _next_signal(pipe, time.monotonic() + drain_deadline_s):
+        log.error("stopped at once by a second signal")
+    else:
+        log.error("stopped: still not done %g s after the stop was asked for", drain_deadline_s)
     logging.shutdown()
     os._exit(EXIT_FAILED)
+
+
+def _next_signal(pipe: int, deadline_s: float | None) -> bool:
+    """Wait for a signal to stop. False: the deadline (monotonic) has come first."""
+    while True:
+        left_s = None if deadline_s is None else max(0.0, deadline_s - time.monotonic())
+        if not select.select([pipe], [], [], left_s)[0]:
+            return False
+        if os.read(pipe, 1)[0] in _SIGNALS:
+            return True
+
+
+def _log_uncaught(raised: threading.ExceptHookArgs) -> None:
+    if raised.exc_value is not None and raised.exc_type is not SystemExit:
+        name = raised.thread.name if raised.thread else "?"
+        log.error("a defect in onehertz ended the thread %s", name, exc_info=raised.exc_value)

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Literal, TextIO
+from urllib.parse import quote
 
 from pydantic import Field
 
@@ -34,48 +35,66 @@ class _Formatter(logging.Formatter):
     def __init__(self, role: str, secrets: Iterable[str]) -> None:
         super().__init__()
         self._role = role
-        self._secrets = sorted((s for s in secrets if s), key=len, reverse=True)
+        spelled = {form for secret in secrets if secret for form in _spellings(secret)}
+        self._secrets = sorted(spelled, key=len, reverse=True)
 
-    def format(self, record: logging.LogRecord) -> str:
-        line = self._line(record)
+    def _hidden(self, text: str) -> str:
         for secret in self._secrets:
-            line = line.replace(secret, "***")
-        return line
-
-    def _line(self, record: logging.LogRecord) -> str:
-        raise NotImplementedError
+            text = text.replace(secret, "***")
+        return text
 
     def _extras(self, record: logging.LogRecord) -> dict[str, object]:
         return {k: v for k, v in record.__dict__.items() if k not in _STANDARD}
 
 
 class ConsoleFormatter(_Formatter):
-    """`12:00:00.123 infer  WARNING text key=value`, a traceback below where there is one."""
+    """`12:00:00.123 infer  WARNING text key=value`; a traceback in the lines below it."""
 
-    def _line(self, record: logging.LogRecord) -> str:
+    def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC)
         level = "" if record.levelno == logging.INFO else f"{record.levelname} "
         extras = "".join(f" {k}={v}" for k, v in self._extras(record).items())
-        line = f"{at:%H:%M:%S}.{at.microsecond // 1000:03d} {self._role:<7} {level}"
-        line += record.getMessage() + extras
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        # A message may hold what came from outside: it can't begin a line of its own.
+        said = (record.getMessage() + extras).replace("\r", "\\r").replace("\n", "\\n")
+        line = f"{at:%H:%M:%S}.{at.microsecond // 1000:03d} {self._role:<7} {level}{said}"
+        if record.exc_info:
+            line += f"\n{self.formatException(record.exc_info)}"
+        return self._hidden(line)
 
 
 class JsonFormatter(_Formatter):
     """One JSON object a line: at, level, role, logger, message, and the event's own fields."""
 
-    def _line(self, record: logging.LogRecord) -> str:
+    def format(self, record: logging.LogRecord) -> str:
         entry: dict[str, object] = {
+            **{self._hidden(name): self._plain(value) for name, value in self._extras(record).items()},
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname.lower(),
             "role": self._role,
             "logger": record.name,
-            "message": record.getMessage(),
-            **self._extras(record),
+            "message": self._hidden(record.getMessage()),
         }
         if record.exc_info:
-            entry["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(entry, default=str, ensure_ascii=False)
+            entry["traceback"] = self._hidden(self.formatException(record.exc_info))
+        return json.dumps(entry, ensure_ascii=False)
+
+    def _plain(self, value: object) -> object:
+        """A value for JSON. Hidden before it is escaped: afterwards a secret may look otherwise."""
+        text = str(value)
+        hidden = self._hidden(text)
+        is_plain = value is None or isinstance(value, bool | int | float)
+        return value if is_plain and hidden == text else hidden
+
+
+def _spellings(secret: str) -> set[str]:
+    """A secret as it is, and as it looks within a repr, JSON or a URL."""
+    return {
+        secret,
+        repr(secret)[1:-1],
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        quote(secret, safe=""),
+    }
 
 
 def configure(
@@ -88,5 +107,6 @@ def configure(
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.level.upper())
+    logging.captureWarnings(True)
     for chatty in ("aiokafka", "faust", "mode", "asyncio"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))

@@ -8,21 +8,19 @@ expected. Values are never shown: one of them may be a secret.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from runtime import environment as variables
 from runtime.errors import UserError
+from runtime.secrets import reveal, secrets_in
+from runtime.setting_errors import explain
+from runtime.setting_types import kinds_at, nearest, takes_text
+from runtime.yaml_file import Key, parse_yaml, read_text
 
-PREFIX = "ONEHERTZ_"
-# Read elsewhere, before or beside the settings.
-RESERVED = frozenset({"ONEHERTZ_CONFIG", "ONEHERTZ_CACHE", "ONEHERTZ_FAILPOINT"})
-
-Key = tuple[str | int, ...]
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -37,7 +35,7 @@ class Layers:
 
     def __init__(self) -> None:
         self.data: dict[str, Any] = {}
-        self.origins: dict[Key, str] = {}
+        self.origins: dict[Key, str] = {(): "settings"}
 
     def add_file(self, path: Path) -> None:
         """Merge a YAML file. Raises UserError with the line where it is no YAML mapping."""
@@ -46,25 +44,58 @@ class Layers:
             raise UserError(f"{path}: expected a mapping of sections, say 'cameras:'")
         self.data = data
         self.origins |= {key: f"{path}:{line}" for key, line in lines.items()}
+        self.origins[()] = str(path)
 
-    def add_value(self, key: list[str], value: str, origin: str) -> None:
-        """Set one value by its path; text that starts with [ or { is read as YAML."""
-        node = self.data
-        exact = [_existing(node_key, self.data, key[:n]) for n, node_key in enumerate(key)]
-        for part in exact[:-1]:
-            child = node.setdefault(part, {})
-            if not isinstance(child, dict):
-                raise UserError(f"{origin}: {'.'.join(exact)} is not a section")
-            node = child
-        node[exact[-1]] = yaml.safe_load(value) if value[:1] in ("[", "{") else value
-        self.origins[tuple(exact)] = origin
+    def add_text(self, spelled: list[str], text: str, origin: str, model: type[BaseModel]) -> None:
+        """Set one value, given as text, by its path.
+
+        Where `model` wants no text there, it is read as YAML: `[a, b]`, `{kind: street}`, `null`.
+        Raises UserError where the path names no setting, or the text is no such value.
+        """
+        key = self._written(spelled)
+        kinds = kinds_at(model, key, self.data)
+        if not kinds:
+            raise UserError(f"{origin}: names no setting{self._suggestion(model, key, origin)}")
+        value = text if takes_text(kinds) else _parsed(text, origin)
+        node: Any = self.data
+        for part, child in zip(key[:-1], key[1:], strict=True):
+            node = _child(node, part, [] if isinstance(child, int) else {})
+        try:
+            node[key[-1]] = value
+        except (TypeError, IndexError):
+            raise UserError(f"{origin}: {_dotted(key[:-1])} has no such part to set") from None
+        self.origins = {k: v for k, v in self.origins.items() if k[: len(key)] != key}
+        self.origins[key] = origin
 
     def origin_of(self, key: Key) -> str:
         """Where the value at `key`, or the nearest section around it, came from."""
-        for length in range(len(key), 0, -1):
-            if key[:length] in self.origins:
-                return self.origins[key[:length]]
-        return "settings"
+        return next(
+            self.origins[key[:length]]
+            for length in range(len(key), -1, -1)
+            if key[:length] in self.origins
+        )
+
+    def _written(self, spelled: list[str]) -> Key:
+        """The path with the names that the file has, which the environment spells otherwise."""
+        key: list[str | int] = []
+        node: Any = self.data
+        for part in spelled:
+            found: str | int = part
+            if isinstance(node, list) and part.isdecimal():
+                found = int(part)
+            elif isinstance(node, dict) and part not in node:
+                alike = [name for name in node if _spelling(name) == _spelling(part)]
+                found = alike[0] if alike else part
+            key.append(found)
+            node = _get(node, found)
+        return tuple(key)
+
+    def _suggestion(self, model: type[BaseModel], key: Key, origin: str) -> str:
+        close = nearest(model, key, self.data)
+        if close is None:
+            return ""
+        in_environment = origin.startswith("environment")
+        return f"; did you mean {variables.name_of(close) if in_environment else _dotted(close)}?"
 
 
 def load(
@@ -82,165 +113,55 @@ def load(
     layers = Layers()
     if path is not None:
         layers.add_file(path)
-    for name in sorted(environment):
-        if name.startswith(PREFIX) and name not in RESERVED:
-            key = name.removeprefix(PREFIX).lower().split("__")
-            layers.add_value(key, environment[name], f"environment {name}")
-    for dotted, value in overrides.items():
-        layers.add_value(dotted.split("."), value, f"--set {dotted}")
+    texts = [
+        (variables.key_of(name), text, f"environment {name}")
+        for name, text in sorted(environment.items())
+        if variables.is_setting(name)
+    ]
+    texts += [(key.split("."), text, f"--set {key}") for key, text in overrides.items()]
+    problems = []
+    for key, text, origin in texts:
+        try:
+            layers.add_text(key, text, origin, model)
+        except UserError as error:
+            problems.append(str(error))
     try:
-        return model.model_validate(layers.data)
+        settings = model.model_validate(layers.data)
     except ValidationError as error:
-        raise UserError(explain(error, model, layers)) from None
+        raise UserError("\n".join([*problems, explain(error, model, layers)])) from None
+    if problems:
+        raise UserError("\n".join(problems))
+    return settings
 
 
-def explain(error: ValidationError, model: type[BaseModel], layers: Layers) -> str:
-    """One line per problem: where it came from, its key, what was expected."""
-    lines = []
-    for problem in error.errors(include_url=False, include_context=False, include_input=False):
-        key = _without_tags(problem["loc"], layers.data)
-        origin = layers.origin_of(key)
-        dotted = ".".join(str(part) for part in key)
-        lines.append(f"{origin}: {dotted}: {_expectation(problem, key, model)}")
-    return "\n".join(lines)
+def _parsed(text: str, origin: str) -> Any:
+    try:
+        return parse_yaml(text or "null", origin)[0]
+    except UserError:
+        raise UserError(f"{origin}: expected a value such as 5, null, [a, b] or {{a: b}}") from None
 
 
-def _expectation(problem: Mapping[str, Any], key: Key, model: type[BaseModel]) -> str:
-    if problem["type"] != "extra_forbidden":
-        return str(problem["msg"]).removeprefix("Value error, ")
-    known = _known_keys(model, key[:-1])
-    close = difflib.get_close_matches(str(key[-1]), known, n=1)
-    if close:
-        return f"unknown key; did you mean '{close[0]}'?"
-    return "unknown key" + (f"; known here: {', '.join(sorted(known))}" if known else "")
+def _child(node: Any, part: str | int, empty: Any) -> Any:
+    """What is at `part`; made, where nothing is. None where nothing can be."""
+    if isinstance(node, dict) and node.get(part) is None:
+        node[str(part)] = empty
+    return _get(node, part)
 
 
-def _known_keys(model: type[BaseModel], key: Key) -> set[str]:
-    """Field names of the section(s) that `key` can lead to."""
-    candidates: list[Any] = [model]
-    for part in key:
-        candidates = [found for one in candidates for found in _children(one, part)]
-    return {name for one in candidates if _is_model(one) for name in one.model_fields}
+def _get(node: Any, part: str | int) -> Any:
+    if isinstance(node, dict):
+        return node.get(part)
+    if isinstance(node, list) and isinstance(part, int) and part < len(node):
+        return node[part]
+    return None
 
 
-def _children(kind: Any, part: str | int) -> list[Any]:
-    if _is_model(kind):
-        field = kind.model_fields.get(str(part))
-        return _flatten(field.annotation) if field else []
-    arguments = getattr(kind, "__args__", ())
-    return _flatten(arguments[-1]) if arguments else []
-
-
-def _flatten(kind: Any) -> list[Any]:
-    """The alternatives of a union, without Annotated and Optional."""
-    if hasattr(kind, "__metadata__"):
-        return _flatten(kind.__origin__)
-    arguments = getattr(kind, "__args__", ())
-    if arguments and getattr(kind, "__origin__", None) not in (dict, list, tuple, set):
-        return [found for one in arguments for found in _flatten(one)]
-    return [kind]
-
-
-def _is_model(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
-
-
-def _without_tags(location: tuple[str | int, ...], data: Any) -> Key:
-    """pydantic's location without the union tags that it puts in: only keys that a user wrote."""
-    key: list[str | int] = []
-    for position, part in enumerate(location):
-        is_last = position == len(location) - 1
-        if isinstance(data, dict) and part not in data and not is_last:
-            continue
-        key.append(part)
-        if isinstance(data, dict):
-            data = data.get(part)
-        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
-            data = data[part]
-    return tuple(key)
-
-
-def _existing(part: str, data: Any, before: list[str]) -> str:
-    """The key in the file that the environment's spelling of it means."""
-    for step in before:
-        data = data.get(_existing(step, data, [])) if isinstance(data, dict) else None
-    for known in data if isinstance(data, dict) else ():
-        if _spelling(str(known)) == _spelling(part):
-            return str(known)
-    return part
+def _dotted(key: Key) -> str:
+    return ".".join(map(str, key))
 
 
 def _spelling(name: str) -> str:
     return name.lower().replace("-", "_").replace(".", "_")
 
 
-# ---------------------------------------------------------------- YAML with lines
-
-
-def read_text(path: Path) -> str:
-    """The file's text. Raises UserError that says what is wrong with the file."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise UserError(f"{path}: there is no such file; --config names another one") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: can't be read: {error}") from None
-
-
-def parse_yaml(text: str, path: Path) -> tuple[Any, dict[Key, int]]:
-    """YAML as plain values, and the line (from 1) of each key.
-
-    Raises UserError with the line: broken YAML, a key that comes twice.
-    """
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        lines: dict[Key, int] = {}
-        if node is not None:
-            _collect_lines(node, (), lines, path)
-        return ({} if node is None else yaml.safe_load(text)), lines
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise UserError(f"{path}:{line}: not YAML: {error.problem}") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not YAML: {error}") from None
-
-
-def _collect_lines(node: yaml.Node, key: Key, lines: dict[Key, int], path: Path) -> None:
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for name, child in node.value:
-            line = name.start_mark.line + 1
-            if name.value in seen:
-                raise UserError(f"{path}:{line}: {name.value}: this key comes twice")
-            seen.add(name.value)
-            lines[(*key, name.value)] = line
-            _collect_lines(child, (*key, name.value), lines, path)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, child in enumerate(node.value):
-            lines[(*key, index)] = child.start_mark.line + 1
-            _collect_lines(child, (*key, index), lines, path)
-
-
-# ---------------------------------------------------------------- secrets
-
-
-def reveal(value: SecretStr | None, file: Path | None, key: str) -> str | None:
-    """A secret's text from its value or its file. Raises UserError for both, or no such file."""
-    if value is not None and file is not None:
-        raise UserError(f"{key} and {key}_file are both set: keep one")
-    if file is not None:
-        return read_text(file).strip()
-    return None if value is None else value.get_secret_value()
-
-
-def secrets_in(section: BaseModel) -> list[str]:
-    """All secret texts in a section and below, for logs to hide."""
-    found = []
-    for value in section.__dict__.values():
-        children = value.values() if isinstance(value, dict) else [value]
-        for child in children:
-            if isinstance(child, SecretStr):
-                found.append(child.get_secret_value())
-            elif isinstance(child, BaseModel):
-                found += secrets_in(child)
-    return found
+__all__ = ["Layers", "Section", "explain", "load", "read_text", "reveal", "secrets_in"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
@@ -58,8 +59,18 @@ def create_topics(kafka: KafkaSettings, line: LineSettings) -> list[str]:
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # made beside us
                 raise UserError(f"{name}: can't be created: {error.args[0].str()}") from None
+    _wait_until_known(admin, kafka, created)
     check_topics(kafka, line, list(topics()))
     return sorted(created)
+
+
+def _wait_until_known(admin: AdminClient, kafka: KafkaSettings, names: list[str]) -> None:
+    """The controller has made them; the broker that is asked next may learn of it a little later."""
+    deadline = time.monotonic() + _TIMEOUT_S
+    while not _existing_names(admin, kafka).issuperset(names):
+        if time.monotonic() > deadline:
+            raise FatalError(f"topics were created and can't be seen: {', '.join(names)}")
+        time.sleep(0.05)
 
 
 def _new_topic(spec: TopicSpec, line: LineSettings) -> NewTopic:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import click
 
 from onehertz.settings import Settings
+from runtime.environment import CONFIG
 from runtime.errors import UserError
 from runtime.settings import load
 
@@ -23,7 +25,7 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--config",
         type=click.Path(dir_okay=False, path_type=Path),
-        envvar="ONEHERTZ_CONFIG",
+        envvar=CONFIG,
         help=f"Settings file; default: ./{DEFAULT_CONFIG} if it is there.",
     )
     @click.option(
@@ -45,6 +47,7 @@ def read_settings(config: Path | None, overrides: tuple[str, ...] = ()) -> Setti
     for override in overrides:
         key, equals, value = override.partition("=")
         if not equals:
-            raise UserError(f"--set {override}: expected KEY=VALUE")
+            name = re.match(r"[\w.-]*", key)  # no more of it: the rest may be a secret
+            raise UserError(f"--set {name[0] if name else ''}: expected KEY=VALUE")
         pairs[key] = value
     return load(Settings, path, environment=os.environ, overrides=pairs)

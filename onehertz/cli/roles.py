@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 
 import click
@@ -10,7 +11,9 @@ import click
 from onehertz.cli.options import with_settings
 from onehertz.settings import Settings
 from runtime.context import Context
+from runtime.environment import FAILPOINT
 from runtime.errors import UserError
+from runtime.failpoints import Failpoints
 from runtime.health import Health, HealthServer
 from runtime.lifecycle import Stop, run_role
 from runtime.logs import configure
@@ -30,6 +33,7 @@ slot_option = click.option(
 def _run(name: str, settings: Settings, slot: str | None, role: Callable[[Context], None]) -> None:
     """Run a role with everything around it; ends the command with the role's exit code."""
     configure(settings.log, name, secrets_in(settings))
+    failpoints = Failpoints(os.environ.get(FAILPOINT))
     metrics = Metrics()
     health = Health(settings.health.stalled_after_s)
 
@@ -38,7 +42,9 @@ def _run(name: str, settings: Settings, slot: str | None, role: Callable[[Contex
         if server is not None:
             log.info("health on http://%s:%d/readyz", settings.health.host, server.port)
         try:
-            role(Context(settings.kafka, settings.line, stop, metrics, health, slot))
+            role(
+                Context(settings.kafka, settings.line, stop, metrics, health, slot, failpoints)
+            )
         finally:
             if server is not None:
                 server.close()

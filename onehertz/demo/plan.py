@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,7 +45,8 @@ def cameras(played: Plan, clips: Mapping[str, Path]) -> dict[str, Any]:
         sources["campus-quiet"] = {"kind": "video", "path": path, "start_s": 40, "stop_s": 48}
     if "tree" in clips:
         sources["tree"] = {"kind": "video", "path": str(clips["tree"])}
-    sources[STREET] = {"kind": "street", "seed": 1, "activity": 0.5}
+    # Of this street somebody comes by between its 67th and 90th second, and a car after that.
+    sources[STREET] = {"kind": "street", "seed": 8, "activity": 0.5}
     return {
         name: {
             "source": source,
@@ -58,18 +59,31 @@ def cameras(played: Plan, clips: Mapping[str, Path]) -> dict[str, Any]:
     }
 
 
-def rules() -> list[dict[str, Any]]:
-    """One rule, on all cameras: the campus always has people, the street only now and then."""
+# Corners in fractions of the campus clip's picture. In both, somebody comes and goes again.
+_CAR_PARK = [[0.75, 0.0], [1.0, 0.0], [1.0, 0.333], [0.75, 0.333]]
+_LAWN = [[0.125, 0.667], [0.5, 0.667], [0.5, 1.0], [0.125, 1.0]]
+
+
+def rules(present: Collection[str]) -> list[dict[str, Any]]:
+    """Alert rules for the cameras that are there."""
+    wanted = [
+        ("person-at-the-car-park", "campus", _CAR_PARK),
+        ("person-on-the-lawn", "campus", _LAWN),
+        ("person-in-the-street", STREET, None),
+    ]
     return [
         {
-            "name": "person-present",
+            "name": name,
             "kind": "presence",
-            "cameras": "all",
+            "cameras": [camera],
             "labels": ["person"],
             "min_confidence": 0.4,
             "for_s": 2,
             "severity": "info",
         }
+        | ({"zone": {"points": zone}} if zone else {})
+        for name, camera, zone in wanted
+        if camera in present
     ]
 
 
@@ -77,11 +91,12 @@ def configuration(
     played: Plan, clips: Mapping[str, Path], endpoints: Endpoints, prefix: str, dsn: str
 ) -> dict[str, Any]:
     """The content of the demo's `onehertz.yaml`."""
+    present = cameras(played, clips)
     return {
         "line": {"prefix": prefix, "partitions": PARTITIONS},
         "kafka": {"bootstrap_servers": endpoints.bootstrap_servers},
         "sql": {"dsn": dsn, "batch_wait_ms": 200},
         "infer": {"max_wait_ms": 100},
-        "cameras": cameras(played, clips),
-        "rules": rules(),
+        "cameras": present,
+        "rules": rules(present),
     }

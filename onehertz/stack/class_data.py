@@ -28,14 +28,20 @@ def archive_path(cache: Path, java: Java, jars: Sequence[Path]) -> Path:
     return cache / f"kafka-{KAFKA_VERSION}-java-{java.major}-{key}.classes"
 
 
-def java_options(java: Java, *, archive: Path, recording: Path) -> list[str]:
-    """Options to read `archive` where there is one, else to write `recording` when Java ends."""
+def reading_options(java: Java, archive: Path) -> list[str]:
+    """Options to start with `archive`, if it is there."""
+    if not archive.exists():
+        return []
     if java.major >= FIRST_MAJOR_WITH_AOT_CACHE:
-        option = f"AOTCache={archive}" if archive.exists() else f"AOTCacheOutput={recording}"
         # Java 25 warns at every start about some of the code that it has itself put there.
-        return [f"-XX:{option}", "-Xlog:aot*=error"]
-    if archive.exists():
-        return [f"-XX:SharedArchiveFile={archive}"]
+        return [f"-XX:AOTCache={archive}", "-Xlog:aot*=error"]
+    return [f"-XX:SharedArchiveFile={archive}"]
+
+
+def recording_options(java: Java, recording: Path) -> list[str]:
+    """Options to write an archive to `recording` when Java ends."""
+    if java.major >= FIRST_MAJOR_WITH_AOT_CACHE:
+        return [f"-XX:AOTCacheOutput={recording}", "-Xlog:aot*=error"]
     return [f"-XX:ArchiveClassesAtExit={recording}"]
 
 

@@ -12,7 +12,9 @@ from onehertz.stack import kafka, postgres
 from onehertz.stack.cache import user_cache
 from onehertz.stack.jars import kafka_jars
 from onehertz.stack.java import find_java
-from onehertz.stack.kafka import Kafka, KafkaSettings
+from onehertz.stack.kafka import Kafka
+from onehertz.stack.kafka_command import KafkaPrograms
+from onehertz.stack.kafka_properties import KafkaSettings
 from onehertz.stack.lock import locked
 from onehertz.stack.ports import is_free
 from onehertz.stack.postgres import Postgres, PostgresSettings
@@ -162,14 +164,8 @@ class Stack:
         cache = user_cache(self._environment)
         jars = kafka_jars(cache, self._say, self._environment)
         self._say(f"starting Kafka on 127.0.0.1:{ports.kafka} (Java {java.version})")
-        self.kafka.start(
-            ports.kafka,
-            ports.kafka_controller,
-            java=java,
-            jars=jars,
-            cache=cache,
-            environment=self._environment,
-        )
+        programs = KafkaPrograms(java, jars, cache, self._environment)
+        self.kafka.start(ports.kafka, ports.kafka_controller, programs)
         self._say("Kafka answers")
 
     def _start_postgres(self, ports: Ports) -> None:

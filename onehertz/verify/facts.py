@@ -147,11 +147,11 @@ def result_fact(record: m.ResultRecord, offset: int) -> Result:
     failed = record if isinstance(record, m.Rejected | m.Missing) else None
     said = Said(
         status=record.status,
-        model=inferred and inferred.model,
-        because=inferred and inferred.because,
+        model=inferred.model if inferred else None,
+        because=inferred.because if inferred else None,
         score=record.score if isinstance(record, m.Inferred | m.Unchanged) else None,
         same_as_us=_same_as_us(record),
-        reason=failed and failed.reason,
+        reason=failed.reason if failed else None,
         detail=failed.detail if failed else "",
         run=record.run,
         seq=record.seq,
@@ -165,7 +165,7 @@ def result_fact(record: m.ResultRecord, offset: int) -> Result:
 
 
 def digest(boxes: Iterable[tuple[str, float, float, float, float, float]]) -> Boxes:
-    """Number and digest of boxes (label, score, x1, y1, x2, y2), as the table's floats hold them."""
+    """Number and digest of boxes (label, score, x1, y1, x2, y2), in 32 bits."""
     hashed = hashlib.blake2b(digest_size=8)
     count = 0
     for label, *values in boxes:

@@ -37,7 +37,7 @@ class ResultJudge:
     gated: GatedJudge
     findings: Findings
     winners: dict[Frame, Result] = field(default_factory=dict)
-    settled_winners: dict[Frame, Result] = field(default_factory=dict)  # where they differ
+    _displaced: dict[Frame, list[Result]] = field(default_factory=dict)  # since `settled`
     models: set[str] = field(default_factory=set)
     seen: dict[Frame, int] = field(default_factory=dict)  # first offset
     order: Order = field(default_factory=Order)
@@ -59,16 +59,17 @@ class ResultJudge:
             self._rank(result)
 
     def row_may_be(self, frame: Frame) -> tuple[Result, ...]:
-        """The records that the tick's row may come from: as all is done, and as far as it is."""
-        best = self.winners[frame]
-        so_far = self.settled_winners.get(frame)
-        return (best,) if so_far is None else (best, so_far)
+        """The records that the tick's row may come from, the winner first.
+
+        More than one only where the sink may not have seen the winner yet.
+        """
+        return (self.winners[frame], *self._displaced.get(frame, ()))
 
     def _rank(self, result: Result) -> None:
         held = self.winners.get(result.frame)
         best = result if held is None else winner((held, result))
         if held is not None and best is not held and best.offset >= self.settled:
-            self.settled_winners.setdefault(result.frame, held)
+            self._displaced.setdefault(result.frame, []).append(held)
         self.winners[result.frame] = best
 
     def _check_origin(self, result: Result) -> None:

@@ -68,6 +68,15 @@ def test_a_clip_gives_one_record_a_second_with_exact_capture_times(clip: dict[st
     assert len({record.run for record in records}) == 1
 
 
+def test_another_interval_makes_other_ticks_at_its_own_distance(clip: dict[str, Any]) -> None:
+    for interval_s, every in ((0.1, 1), (0.5, 5), (4, 40)):
+        records = list(camera(clip, interval_s=interval_s))
+        assert [shown(record) for record in records] == list(range(0, 125, every))
+        assert [record.captured_at_us for record in records] == [
+            START_US + frame * 100_000 for frame in range(0, 125, every)
+        ]
+
+
 def test_a_looped_part_goes_on_without_a_seam(clip: dict[str, Any]) -> None:
     records = list(camera({**clip, "start_s": 2.0, "stop_s": 5.0}, loop=3))
     assert [shown(record) for record in records] == [20, 30, 40] * 3

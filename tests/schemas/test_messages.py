@@ -85,3 +85,14 @@ def test_a_row_may_carry_times_since_2000_up_to_a_day_ahead() -> None:
     assert in_range(NOON + timedelta(days=1), NOON)
     assert not in_range(datetime(1999, 12, 31, 23, 59, 59, tzinfo=UTC), NOON)
     assert not in_range(NOON + timedelta(days=1, microseconds=1), NOON)
+
+
+def test_the_times_of_an_alert_are_in_utc_whatever_zone_they_came_in() -> None:
+    delhi = timezone(timedelta(hours=5, minutes=30))
+    at = datetime(2026, 11, 22, 17, 30, tzinfo=delhi)
+    alert = m.Cleared(
+        id="r/a/1", camera="a", rule="r", at=at, began_at=at, ended_at=at, frame="a@1"
+    )
+
+    assert [moment.tzinfo for moment in (alert.at, alert.began_at, alert.ended_at)] == [UTC] * 3
+    assert alert.at == alert.began_at == alert.ended_at == NOON

@@ -11,11 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as some
 from psycopg.conninfo import conninfo_to_dict
 
-from onehertz.stack import class_data, postgres
+from onehertz.stack import postgres
 from onehertz.stack.cache import user_cache_path
-from onehertz.stack.class_data import adopt_recording, archive_path, java_options
+from onehertz.stack.class_data import (
+    adopt_recording,
+    archive_path,
+    reading_options,
+    recording_options,
+)
+from onehertz.stack.jars import KAFKA_VERSION
 from onehertz.stack.java import Java
-from onehertz.stack.kafka import KafkaSettings, kafka_uuid, render_properties, server_properties
+from onehertz.stack.kafka import kafka_uuid
+from onehertz.stack.kafka_properties import KafkaSettings, render_properties, server_properties
+from onehertz.stack.kafka_recovery import controller_properties, has_fenced, needs_recovery
 from onehertz.stack.postgres import PostgresSettings, postmaster_process_id, server_options
 from onehertz.stack.problem import Problem
 from onehertz.stack.unprivileged import setpriv_prefix
@@ -104,21 +112,23 @@ def test_the_process_in_postgres_lock_file(text: str, pid: int | None) -> None:
     assert postmaster_process_id(text) == pid
 
 
-def test_the_first_kafka_records_its_classes_and_later_ones_read_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("java", "records", "reads"),
+    [
+        (JAVA_17, "-XX:ArchiveClassesAtExit=", "-XX:SharedArchiveFile="),
+        (JAVA_25, "-XX:AOTCacheOutput=", "-XX:AOTCache="),
+    ],
+)
+def test_the_first_kafka_records_its_classes_and_later_ones_read_them(
+    tmp_path: Path, java: Java, records: str, reads: str
+) -> None:
     archive, recording = tmp_path / "archive", tmp_path / "recording"
-    assert java_options(JAVA_17, archive=archive, recording=recording) == [
-        f"-XX:ArchiveClassesAtExit={recording}"
-    ]
-    assert f"-XX:AOTCacheOutput={recording}" in java_options(
-        JAVA_25, archive=archive, recording=recording
-    )
+    assert reading_options(java, archive) == []
+    assert f"{records}{recording}" in recording_options(java, recording)
     recording.write_bytes(b"classes")
     adopt_recording(recording, archive)
     assert list(tmp_path.iterdir()) == [archive]
-    assert java_options(JAVA_17, archive=archive, recording=recording) == [
-        f"-XX:SharedArchiveFile={archive}"
-    ]
-    assert f"-XX:AOTCache={archive}" in java_options(JAVA_25, archive=archive, recording=recording)
+    assert f"{reads}{archive}" in reading_options(java, archive)
 
 
 def test_nothing_recorded_is_nothing_adopted(tmp_path: Path) -> None:
@@ -140,7 +150,7 @@ def test_another_java_or_other_jars_have_another_archive(tmp_path: Path) -> None
     assert of_17 == archive_path(tmp_path, JAVA_17, [jar])
     assert of_17 != archive_path(tmp_path, JAVA_25, [jar])
     assert of_17 != archive_path(tmp_path, JAVA_17, [jar, jar])
-    assert class_data.KAFKA_VERSION in of_17.name
+    assert KAFKA_VERSION in of_17.name
 
 
 def test_the_cache_folder_goes_by_its_own_variable_then_by_xdg(
@@ -163,3 +173,28 @@ def test_without_need_no_capability_is_kept() -> None:
     prefix = setpriv_prefix(101, 104, "dac_read_search")
     assert "--ambient-caps=-all,+dac_read_search" in prefix
     assert "--securebits=+no_setuid_fixup" in prefix
+
+
+def test_only_a_kafka_that_ran_and_did_not_end_well_needs_recovery(tmp_path: Path) -> None:
+    assert not needs_recovery(tmp_path), "it has never run"
+    (tmp_path / "__cluster_metadata-0").mkdir()
+    assert needs_recovery(tmp_path)
+    (tmp_path / ".kafka_cleanshutdown").touch()
+    assert not needs_recovery(tmp_path)
+
+
+def test_recovery_waits_for_what_comes_after_the_controller_is_active() -> None:
+    change = (
+        "INFO Replayed BrokerRegistrationChangeRecord modifying the registration for broker 1: x"
+    )
+    active = "WARN Performing controller activation."
+    assert not has_fenced(f"{change}\n")
+    assert not has_fenced(f"{change}\n{active}\n")
+    assert has_fenced(f"{change}\n{active}\n{change}\n")
+
+
+def test_the_recovering_controller_serves_no_clients() -> None:
+    properties = controller_properties(20002)
+    assert properties["process.roles"] == "controller"
+    assert properties["listeners"] == "CONTROLLER://127.0.0.1:20002"
+    assert "advertised.listeners" not in properties

@@ -32,6 +32,18 @@ def video(name: str, codec: str, b_frames: int = 0, *, start_us: int = 0) -> Bui
     return build
 
 
+def rejoined(folder: Path) -> Source:
+    """Two recordings joined end to end: the timestamps begin anew in the middle."""
+    path = folder / "joined.ts"
+    if not path.exists():
+        halves = [
+            write_clip(folder / f"{name}.ts", range(20), TENTHS, "mpeg2video", b_frames=2)
+            for name in ("first", "second")
+        ]
+        path.write_bytes(b"".join(half.read_bytes() for half in halves))
+    return VideoSource(path)
+
+
 def images(folder: Path) -> Source:
     for number in range(8):
         cv2.imwrite(
@@ -55,6 +67,7 @@ SOURCES: dict[str, Build] = {
     "mpeg4 with B-frames in avi": video("b.avi", "mpeg4", 2),
     "mpeg4 with B-frames in matroska": video("a.mkv", "mpeg4", 2),
     "mpeg2 with B-frames in a transport stream": video("a.ts", "mpeg2video", 2),
+    "a transport stream that begins anew": rejoined,
     "vp9 in webm": video("a.webm", "libvpx-vp9"),
     "a part of a video": video("a.mp4", "mpeg4", 2, start_us=450_000),
     "images": images,

@@ -62,6 +62,7 @@ def test_other_files_and_folders_are_left_alone(tmp_path: Path) -> None:
         ("a.jpg", b"this is no picture", "no JPEG"),
         ("a.jpg", jpeg()[: len(jpeg()) // 2], "cut"),
         ("a.jpg", jpeg()[:30], "cut"),
+        ("a.jpg", jpeg()[: len(jpeg()) * 2 // 3] + b"\xff\xd9", "cut"),
         ("a.jpg", huge_jpeg(), "20000x20000"),
         ("a.png", huge_png(), "20000x20000"),
         ("a.png", huge_png()[:20], "cut"),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from producers.sources.street import StreetSource, TrueBox
 from producers.sources.street_scenery import daylight
+from producers.sources.street_traffic import visitors_at
 
 DAY_US = 86_400_000_000
 SOFT_EDGE_PX = 2.1  # OpenCV smooths an outline by so much to either side
@@ -76,6 +77,15 @@ def test_somebody_who_walks_moves_steadily_through_the_picture() -> None:
     ]
     assert len(steps) > 100
     assert max(steps) < 0.06
+
+
+def test_nobody_appears_or_vanishes_in_the_middle_of_the_street() -> None:
+    step_us = 100_000
+    for now_us in range(0, 1_800_000_000, step_us):
+        before, after = (visitors_at(4, 0.5, at_us) for at_us in (now_us, now_us + step_us))
+        for visitor in set(before) ^ set(after):
+            progress = visitor.progress(now_us if visitor in before else now_us + step_us)
+            assert progress < 0.03 or progress > 0.97
 
 
 @settings(max_examples=25, deadline=None)

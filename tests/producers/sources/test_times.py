@@ -30,6 +30,12 @@ def test_times_are_exact_after_a_day_of_29_97_frames_a_second() -> None:
     assert times.place(frames, None, Fraction(1001, 30_000)) == 24 * 3600 * 1001 * 1000
 
 
+def test_times_are_rounded_to_the_nearest_microsecond() -> None:
+    times = MediaTimes()
+    placed_us = [times.place(frame, None, Fraction(1, 30)) for frame in range(4)]
+    assert placed_us == [0, 33_333, 66_667, 100_000]
+
+
 def test_a_frame_without_presentation_time_is_placed_by_its_decoding_time() -> None:
     times = MediaTimes()
     times.place(0, 0, MILLI)

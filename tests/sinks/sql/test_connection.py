@@ -9,6 +9,7 @@ from psycopg.conninfo import make_conninfo
 from runtime.errors import UserError
 from sinks.sql.connection import DatabaseUnavailable, connect, poisonous, retriable, safe_dsn
 from sinks.sql.writer import Writer
+from tests.fixtures.servers import Servers
 from tests.sinks.sql.reference import actual, expected
 from tests.sinks.sql.ticks import delivered, inferred, missing
 
@@ -73,6 +74,29 @@ def test_a_write_through_a_connection_that_was_cut_can_be_retried(database: str)
         assert first.closed
         Writer(other).write(batch)
         assert actual(other) == expected(batch)
+
+
+@pytest.mark.stack
+def test_a_server_that_is_killed_has_all_rows_when_it_is_back(
+    servers: Servers, database: str
+) -> None:
+    batch = delivered([inferred(0, "person"), missing(1)])
+    connection = connect(database)
+    writer = Writer(connection)
+    writer.write(batch[:1])
+    servers.kill_postgres()
+    try:
+        with pytest.raises(psycopg.OperationalError) as gone:
+            writer.write(batch)
+        with pytest.raises(DatabaseUnavailable) as not_there:
+            connect(database)
+    finally:
+        servers.start_postgres()
+    assert retriable(gone.value)
+    assert retriable(not_there.value)
+    with connect(database) as again:
+        assert Writer(again).write(batch) == (1, 0, 1)
+        assert actual(again) == expected(batch)
 
 
 @pytest.mark.stack

@@ -1,0 +1,149 @@
+"""One partition of all topics, and its rows: read and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, TypeVar
+
+from onehertz.verify.alerts import AlertJudge
+from onehertz.verify.facts import Raw, Row, gated_fact, malformed_fact, raw_fact, result_fact
+from onehertz.verify.findings import Findings
+from onehertz.verify.gated import GatedJudge
+from onehertz.verify.letters import LetterJudge, read_letter
+from onehertz.verify.raw import RawJudge
+from onehertz.verify.reading import READERS, STAGE_TOPICS, LineReader, Took
+from onehertz.verify.results import ResultJudge
+from onehertz.verify.rows import RowJudge
+from schemas.catalogue import DLQ_SUFFIX
+from schemas.codec import Received, decode_alert, decode_gated, decode_raw, decode_result, salvage
+from schemas.errors import DecodeError
+
+# By stage and topic, by partition: the offset before which the stage says it is done.
+Done = dict[tuple[str, str], dict[int, int]]
+T = TypeVar("T")
+
+
+class Judged(NamedTuple):
+    """A partition after all its topics were read."""
+
+    raw: RawJudge
+    gated: GatedJudge
+    results: ResultJudge
+    rows: RowJudge
+    letters: dict[str, LetterJudge]
+
+
+class PartitionReader:
+    """Reads a partition's topics in the order of the line, each judged on the one before it."""
+
+    def __init__(
+        self, reader: LineReader, partition: int, done: Done, cut: int, findings: Findings
+    ) -> None:
+        self._reader = reader
+        self._partition = partition
+        self._done = done
+        self._cut = cut
+        self._findings = findings
+        self._begins = {topic: reader.begin(topic, partition) for topic in STAGE_TOPICS}
+        self._letters = {topic: self._letter_judge(topic) for topic in STAGE_TOPICS}
+
+    def judge(self, rows: Iterable[Row], alerts: AlertJudge) -> Judged:
+        """All of the partition; `rows` are its rows of `frames`."""
+        raw = self._raw()
+        gated = self._gated(raw)
+        results = self._results(gated)
+        self._alerts(results, alerts)
+        for letters in self._letters.values():
+            letters.finish()
+        judge = RowJudge(raw, results, self._cut, self._findings)
+        for row in rows:
+            judge.take(row)
+        return Judged(raw, gated, results, judge, self._letters)
+
+    def begin(self, topic: str) -> int:
+        """The first offset of the topic that is read."""
+        return self._begins[topic]
+
+    def _raw(self) -> RawJudge:
+        topic = "frames-raw"
+        judge = RawJudge(self._name(topic), self._partition, self._begins[topic], self._findings)
+        for took in self._messages(topic):
+            error, fact = _raw_of(took)
+            self._letters[topic].take(took.received, took.offset, error)
+            if fact is not None:
+                judge.take(fact)
+        judge.finish()
+        return judge
+
+    def _gated(self, raw: RawJudge) -> GatedJudge:
+        topic = "frames-gated"
+        begin = self._begins[topic]
+        judge = GatedJudge(self._name(topic), self._partition, begin, raw, self._findings)
+        for took, record in self._decoded(topic, decode_gated):
+            judge.take(gated_fact(record, took.offset))
+        return judge
+
+    def _results(self, gated: GatedJudge) -> ResultJudge:
+        topic = "detections"
+        judge = ResultJudge(
+            self._name(topic),
+            self._partition,
+            self._begins[topic],
+            self._done["sql", topic][self._partition],
+            self._letters[topic].offsets("sql"),
+            gated,
+            self._findings,
+        )
+        for took, record in self._decoded(topic, decode_result):
+            judge.take(result_fact(record, took.offset))
+        return judge
+
+    def _alerts(self, results: ResultJudge, judge: AlertJudge) -> None:
+        for took, record in self._decoded("alerts", decode_alert):
+            judge.take(record, self._partition, took.offset, results)
+
+    def _decoded(self, topic: str, decode: Callable[[Received], T]) -> Iterable[tuple[Took, T]]:
+        for took in self._messages(topic):
+            try:
+                record = decode(took.received)
+            except DecodeError as error:
+                self._letters[topic].take(took.received, took.offset, str(error))
+            else:
+                self._letters[topic].take(took.received, took.offset, None)
+                yield took, record
+
+    def _messages(self, topic: str) -> Iterable[Took]:
+        return self._reader.messages(topic, self._partition, self._begins[topic])
+
+    def _letter_judge(self, topic: str) -> LetterJudge:
+        dlq = topic + DLQ_SUFFIX
+        readers = {
+            one.stage: self._done[one.stage, topic][self._partition]
+            for one in READERS
+            if one.topic == topic
+        }
+        judge = LetterJudge(
+            self._name(topic),
+            self._name(dlq),
+            self._partition,
+            self._begins[topic],
+            readers,
+            self._findings,
+        )
+        begin = self._reader.begin(dlq, self._partition)
+        took = self._reader.messages(dlq, self._partition, begin)
+        judge.take_letters(read_letter(one.received, one.offset) for one in took)
+        return judge
+
+    def _name(self, topic: str) -> str:
+        return self._reader.name(topic)
+
+
+def _raw_of(took: Took) -> tuple[str | None, Raw | None]:
+    """Why a message of frames-raw can't be used, if so; and whose tick it is, if it says so."""
+    try:
+        record = decode_raw(took.received)
+    except DecodeError as error:
+        rejected = salvage(took.received, error)
+        return str(error), None if rejected is None else malformed_fact(rejected, took.offset)
+    return None, raw_fact(record, took.offset, took.appended_at_us)
