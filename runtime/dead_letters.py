@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from runtime.errors import TooManyFailures
 from schemas.catalogue import DLQ_SUFFIX
-from schemas.codec import Wire
-from schemas.errors import InvalidMessage
+from schemas.codec import Received, Wire
+from schemas.errors import BadHeader, InvalidMessage, MissingHeader
 
 MAX_DETAIL_BYTES = 1_000
 
@@ -41,6 +41,32 @@ def dead_letter(
         ("dlq_offset", b"%d" % origin.offset),
     ]
     return origin.topic + DLQ_SUFFIX, Wire(key or b"", value or b"", kept)
+
+
+class Letter(NamedTuple):
+    """A dead letter, read back."""
+
+    origin: Origin
+    stage: str
+    reason: str
+    detail: str
+    original: Wire
+
+
+def read_letter(received: Received) -> Letter:
+    """A message of a dead-letter topic. Raises MissingHeader, BadHeader."""
+    headers = [(name, value or b"") for name, value in received.headers or ()]
+    own = {name: str(value, "utf-8", "replace") for name, value in headers if name[:4] == "dlq_"}
+    try:
+        origin = Origin(own["dlq_topic"], int(own["dlq_partition"]), int(own["dlq_offset"]))
+        stage, reason, detail = own["dlq_stage"], own["dlq_reason"], own["dlq_detail"]
+    except KeyError as error:
+        raise MissingHeader(f"{error.args[0]} is not there") from None
+    except ValueError:
+        raise BadHeader("dlq_partition and dlq_offset must be whole numbers") from None
+    kept = [(name, value) for name, value in headers if name not in own]
+    original = Wire(received.key or b"", received.value or b"", kept)
+    return Letter(origin, stage, reason, detail, original)
 
 
 class FailureGuard:

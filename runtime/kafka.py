@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, Self, TypeVar, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
 from confluent_kafka.admin import AdminClient
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from runtime.dead_letters import Origin
 from runtime.errors import FatalError, UserError
-from runtime.settings import Section, reveal
+from runtime.secrets import reveal
+from runtime.settings import Section
 from schemas import headers as h
-from schemas.codec import Received, Wire
+from schemas.codec import Received
 
-log = logging.getLogger("onehertz.kafka")
+# How long a Kafka may take for its first answer: longer, and something is wrong.
+ANSWER_S = 5.0
 
-Acknowledged = Callable[[int], None]  # called with the offset at which the broker keeps the message
+_SERVER = re.compile(r"(\[[0-9a-fA-F:.]+\]|[\w.-]+):[0-9]{1,5}")
+Client = TypeVar("Client", Consumer, Producer, AdminClient)
 
 
 class KafkaSettings(Section):
@@ -40,10 +43,14 @@ class KafkaSettings(Section):
     session_timeout_ms: int = Field(
         10_000,
         ge=1_000,
+        le=300_000,
         description="How long a killed worker's cameras stand still before others take them.",
     )
     transaction_timeout_ms: int = Field(
-        10_000, ge=1_000, description="How long a dead process' open transaction blocks readers."
+        10_000,
+        ge=1_000,
+        le=900_000,
+        description="How long a dead process' open transaction blocks readers.",
     )
     send_buffer_bytes: int = Field(
         64 * 1024 * 1024, ge=1024 * 1024, description="Unsent output at most; sending waits beyond."
@@ -51,6 +58,25 @@ class KafkaSettings(Section):
     receive_buffer_bytes: int = Field(
         32 * 1024 * 1024, ge=1024 * 1024, description="Fetched input at most, per process."
     )
+
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _are_servers(cls, value: str) -> str:
+        if not all(_SERVER.fullmatch(server) for server in value.split(",")):
+            raise ValueError("expected host:port, several of them comma separated without blanks")
+        return value
+
+    @model_validator(mode="after")
+    def _login_is_whole(self) -> Self:
+        if self.sasl_password is not None and self.sasl_password_file is not None:
+            raise ValueError("give either sasl_password or sasl_password_file, not both")
+        password = self.sasl_password or self.sasl_password_file
+        if self.security_protocol.startswith("SASL") and not (self.sasl_username and password):
+            raise ValueError(
+                f"security_protocol {self.security_protocol} needs sasl_username, and sasl_password "
+                "or sasl_password_file"
+            )
+        return self
 
 
 def connection(settings: KafkaSettings) -> dict[str, Any]:
@@ -75,10 +101,34 @@ def connection(settings: KafkaSettings) -> dict[str, Any]:
     return config
 
 
+def made(kind: type[Client], config: dict[str, Any]) -> Client:
+    """A client. Raises UserError where librdkafka refuses its configuration."""
+    try:
+        return kind(config)
+    except KafkaException as error:
+        raise UserError(f"the settings' section kafka does not work: {text_of(error)}") from None
+
+
 def admin_client(settings: KafkaSettings) -> AdminClient:
+    """An admin client of a Kafka that answers.
+
+    Raises UserError: none does within ANSWER_S; with what librdkafka says why.
+    """
     config = connection(settings)
     del config["allow.auto.create.topics"]
-    return AdminClient(config)
+    heard: list[str] = []
+    admin = made(AdminClient, config | {"error_cb": lambda error: heard.append(error.str())})
+    try:
+        admin.list_topics(timeout=ANSWER_S)
+    except KafkaException as error:
+        admin.poll(0)  # serves error_cb
+        reasons = [why for why in heard if "brokers are down" not in why] or [text_of(error)]
+        raise UserError(
+            f"kafka.bootstrap_servers: no Kafka answers at {settings.bootstrap_servers} "
+            f"({reasons[-1]}); start it ('onehertz up' starts an embedded one) or correct the "
+            "section kafka of the settings"
+        ) from None
+    return admin
 
 
 def producer_config(settings: KafkaSettings) -> dict[str, Any]:
@@ -125,7 +175,8 @@ def consumer_config(settings: KafkaSettings, group: str) -> dict[str, Any]:
 
 def reader(settings: KafkaSettings, isolation: str = "read_committed") -> Consumer:
     """A consumer without a group, for reading chosen offsets: assign, poll, close."""
-    return Consumer(
+    return made(
+        Consumer,
         connection(settings)
         | {
             "group.id": "onehertz-reader",  # librdkafka wants one; it is never joined
@@ -135,7 +186,7 @@ def reader(settings: KafkaSettings, isolation: str = "read_committed") -> Consum
             "isolation.level": isolation,
             "fetch.wait.max.ms": 10,
             "enable.partition.eof": True,
-        }
+        },
     )
 
 
@@ -158,80 +209,25 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
-class Sender:
-    """An idempotent producer whose queue is bounded: `send` waits when it is full."""
+MISSING_TOPIC = frozenset(
+    {
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_TOPIC,
+        KafkaError._UNKNOWN_PARTITION,
+    }
+)
 
-    def __init__(self, settings: KafkaSettings, overrides: dict[str, Any] | None = None) -> None:
-        self._producer = Producer(producer_config(settings) | (overrides or {}))
-        self._failure: KafkaError | None = None
 
-    def send(
-        self,
-        topic: str,
-        wire: Wire,
-        *,
-        partition: int = -1,
-        acknowledged: Acknowledged | None = None,
-    ) -> None:
-        """Queue a message; -1 lets the key choose the partition.
+def missing_topic(name: str) -> str:
+    return f"{name} is not there (any more): 'onehertz topics create' makes it"
 
-        Blocks while the queue is full. `acknowledged` is called from `poll` or a later `send`.
-        Raises FatalError when a message could not be delivered: the caller must not commit.
-        """
 
-        def report(error: KafkaError | None, message: Message) -> None:
-            if error is not None:
-                self._failure = self._failure or error
-            elif acknowledged is not None:
-                acknowledged(cast("int", message.offset()))
-
-        while True:
-            self._raise_failure(topic)
-            try:
-                self._producer.produce(
-                    topic,
-                    key=wire.key,
-                    value=wire.value,
-                    headers=cast("list[tuple[str, str | bytes | None]]", wire.headers),
-                    partition=partition,
-                    on_delivery=report,
-                )
-            except BufferError:
-                self._producer.poll(0.1)
-            except KafkaException as error:
-                raise as_fatal(error, f"sending to {topic}") from None
-            else:
-                self._producer.poll(0)
-                return
-
-    def poll(self, timeout_s: float = 0.0) -> None:
-        """Serve acknowledgements. Raises FatalError as `send` does."""
-        self._producer.poll(timeout_s)
-        self._raise_failure("a topic")
-
-    def flush(self, timeout_s: float) -> int:
-        """Wait for all acknowledgements; how many messages are still unacknowledged."""
-        left: int = self._producer.flush(timeout_s)
-        self._raise_failure("a topic")
-        return left
-
-    def __len__(self) -> int:
-        return len(self._producer)
-
-    def _raise_failure(self, topic: str) -> None:
-        if self._failure is not None:
-            raise FatalError(f"sending to {topic} failed for good: {self._failure.str()}")
+def text_of(error: KafkaException) -> str:
+    """What librdkafka or the broker says."""
+    reason = error.args[0]
+    return str(reason.str()) if isinstance(reason, KafkaError) else str(reason)
 
 
 def as_fatal(error: KafkaException, doing: str) -> FatalError:
     """A KafkaException as this process' one line."""
-    reason = error.args[0]
-    text = reason.str() if isinstance(reason, KafkaError) else str(reason)
-    return FatalError(f"{doing}: {text}")
-
-
-def unreachable(settings: KafkaSettings) -> UserError:
-    return UserError(
-        f"kafka.bootstrap_servers: no Kafka answers at {settings.bootstrap_servers}; start it "
-        "('onehertz up' starts an embedded one) or correct the address"
-    )
+    return FatalError(f"{doing}: {text_of(error)}")

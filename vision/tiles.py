@@ -22,6 +22,8 @@ STABILISE = (11.3 * np.sqrt(np.arange(256) + 1.0)).astype(np.float32)
 
 # Share of the tiles that the light is fitted on in the second round: those that fit best.
 _TRUSTED_SHARE = 0.7
+# After one a van that fills a quarter of the picture still pulls at the light, after three no more.
+_REFITS = 3
 # Beyond this (0.36 to 2.8 in luma) it is no longer "the same scene in another light": without a
 # bound a covered lens would fit any scene with a gain of 0.
 _GAIN_LIMITS = (0.6, 1 / 0.6)
@@ -66,17 +68,19 @@ def differences(reference: Luma, current: Stabilised, rows_per_tile: int = TILE_
 def fit_light(reference: Tiles, current: Tiles) -> tuple[float, float]:
     """Gain and offset with which `reference` comes closest to `current`, robustly.
 
-    Least squares over all tiles, then again over the 70 % that fitted best, so that what moved does
-    not count as light. The gain is bounded. Equal tiles give exactly (1, 0).
+    Least squares over all tiles, then again over the 70 % that fit best, so that what moved does not
+    count as light. The gain is bounded. Equal tiles give exactly (1, 0).
     """
     x, y = reference.ravel().astype(np.float64), current.ravel().astype(np.float64)
     if np.array_equal(x, y):
         return 1.0, 0.0
     gain, offset = _least_squares(x, y)
-    residuals = np.abs(y - gain * x - offset)
     trusted = max(1, int(len(x) * _TRUSTED_SHARE))
-    best = residuals <= np.partition(residuals, trusted - 1)[trusted - 1]
-    return _least_squares(x[best], y[best])
+    for _ in range(_REFITS):
+        residuals = np.abs(y - gain * x - offset)
+        best = residuals <= np.partition(residuals, trusted - 1)[trusted - 1]
+        gain, offset = _least_squares(x[best], y[best])
+    return gain, offset
 
 
 def _least_squares(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:

@@ -84,7 +84,9 @@ def test_no_frame_waits_longer_than_its_budget_and_none_is_lost(pauses, max_batc
 
     def sleep_until(until_ms: float) -> None:
         while (due_ms := batcher.due_at_ms()) is not None and due_ms <= until_ms:
+            waiting = len(batcher)
             wake(due_ms)
+            assert len(batcher) < waiting, "a batch was due and did not close"
 
     now_ms = 0.0
     for number, pause in enumerate(pauses):
