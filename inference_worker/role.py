@@ -24,11 +24,12 @@ from inference_worker.preprocess import Image
 from inference_worker.settings import InferSettings
 from runtime.context import Context
 from runtime.dead_letters import FailureGuard, dead_letter
-from runtime.kafka import Sender, now_us, place_of, received
+from runtime.kafka import now_us, place_of, received
+from runtime.sender import Sender
 from runtime.subscription import Place, Subscription
 from runtime.topics import check_topics
-from schemas.codec import Wire, decode_gated, encode_frame
-from schemas.errors import InvalidMessage
+from schemas.codec import Wire, decode_gated, encode_frame, salvage
+from schemas.errors import DecodeError, InvalidMessage
 from schemas.messages import Inferred, Kept, Rejected, ResultRecord
 from vision.jpeg import decode_bgr, inspect
 
@@ -161,12 +162,8 @@ class _Worker:
         took_us = now_us()
         try:
             record = decode_gated(received(message))
-        except InvalidMessage as error:
-            key = (message.key() or b"")[:64]
-            camera = str(key, "utf-8", "replace") if isinstance(key, bytes) else key
-            ticket = self._order.admit(place.partition, place.offset, camera)
-            self._complete(ticket, _Out([self._dead(message, error)], None))
-            self._guard.failed(received(message).key, error)
+        except DecodeError as error:
+            self._take_broken(message, error, took_us)
             return
         ticket = self._order.admit(place.partition, place.offset, record.camera)
         if isinstance(record, Kept):
@@ -175,6 +172,22 @@ class _Worker:
         else:
             result = self._result(record, ticket, took_us)
             self._complete(ticket, self._out(result))
+
+    def _take_broken(self, message: Message, error: DecodeError, took_us: int) -> None:
+        """A message that does not decode: to the dead letters, and its tick goes on as rejected."""
+        place, raw = place_of(message), received(message)
+        rejected = salvage(raw, error)
+        camera = (
+            str((raw.key or b"")[:64], "utf-8", "replace") if rejected is None else rejected.camera
+        )
+        ticket = self._order.admit(place.partition, place.offset, camera)
+        if rejected is None:
+            out = _Out([], None)
+        else:
+            out = self._out(self._result(rejected, ticket, took_us))
+        out.wires.append(self._dead(message, error))
+        self._complete(ticket, out)
+        self._guard.failed(raw.key, error)
 
     def _result(self, record: ResultRecord, ticket: Ticket, took_us: int) -> ResultRecord:
         return msgspec.structs.replace(

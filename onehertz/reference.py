@@ -105,12 +105,16 @@ def _kind_text(kind: Any) -> str:
 def _bounds(field: FieldInfo) -> str:
     signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
     limits = [
-        f"{sign} {getattr(rule, name)}"
+        f"{sign} {_number(getattr(rule, name))}"
         for rule in field.metadata
         for name, sign in signs.items()
         if getattr(rule, name, None) is not None
     ]
     return f", {', '.join(limits)}" if limits else ""
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else f"{value:g}"
 
 
 def _default(field: FieldInfo) -> str:

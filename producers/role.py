@@ -19,8 +19,9 @@ from producers.pace import Pace
 from producers.settings import CameraSettings
 from runtime.context import Context
 from runtime.errors import FatalError, OnehertzError
-from runtime.kafka import Sender, as_fatal, now_us, reader, received
+from runtime.kafka import as_fatal, now_us, reader, received
 from runtime.reading import read_tail
+from runtime.sender import Sender
 from runtime.topics import check_topics
 from schemas.codec import decode_raw, encode_frame
 from schemas.errors import DecodeError

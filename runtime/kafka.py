@@ -73,8 +73,8 @@ class KafkaSettings(Section):
         password = self.sasl_password or self.sasl_password_file
         if self.security_protocol.startswith("SASL") and not (self.sasl_username and password):
             raise ValueError(
-                f"security_protocol {self.security_protocol} needs sasl_username, and sasl_password "
-                "or sasl_password_file"
+                f"security_protocol {self.security_protocol} needs sasl_username, and "
+                "sasl_password or sasl_password_file"
             )
         return self
 

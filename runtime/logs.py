@@ -67,7 +67,10 @@ class JsonFormatter(_Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         entry: dict[str, object] = {
-            **{self._hidden(name): self._plain(value) for name, value in self._extras(record).items()},
+            **{
+                self._hidden(name): self._plain(value)
+                for name, value in self._extras(record).items()
+            },
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname.lower(),
             "role": self._role,

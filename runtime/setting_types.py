@@ -32,7 +32,9 @@ def kinds_at(model: type[BaseModel], key: Key, data: Any) -> list[Kind]:
 
 def known_keys(model: type[BaseModel], key: Key, data: Any) -> set[str]:
     """The keys that the section(s) at `key` may have."""
-    return {name for kind in kinds_at(model, key, data) if _is_model(kind) for name in kind.model_fields}
+    return {
+        name for kind in kinds_at(model, key, data) if _is_model(kind) for name in kind.model_fields
+    }
 
 
 def takes_text(kinds: Sequence[Kind]) -> bool:
@@ -72,28 +74,23 @@ def _inside(kind: Kind, part: str | int) -> list[Kind]:
         if field is None:
             return [] if kind.model_config.get("extra") == "forbid" else [Any]
         return _alternatives(field.annotation)
-    arguments = get_args(kind)
-    match get_origin(kind):
-        case None:
-            return []
-        case origin if not isinstance(origin, type):
-            return []
-        case origin if issubclass(origin, Mapping):
-            return _alternatives(arguments[1])
-        case origin if not isinstance(part, int):
-            return []
-        case origin if issubclass(origin, tuple) and arguments[-1] is not Ellipsis:
-            return _alternatives(arguments[part]) if part < len(arguments) else []
-        case _:
-            return _alternatives(arguments[0])
+    origin, arguments = _generic(kind)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return _alternatives(arguments[1])
+    if not isinstance(origin, type) or not isinstance(part, int):
+        return []
+    if issubclass(origin, tuple) and arguments[-1] is not Ellipsis:
+        return _alternatives(arguments[part]) if part < len(arguments) else []
+    return _alternatives(arguments[0])
 
 
 def _alternatives(kind: Kind) -> list[Kind]:
     """The types of a union without Annotated, and a model's subclasses with it."""
-    if get_origin(kind) is Annotated:
-        return _alternatives(get_args(kind)[0])
-    if get_origin(kind) in (Union, types.UnionType):
-        return [found for one in get_args(kind) for found in _alternatives(one)]
+    origin, arguments = _generic(kind)
+    if origin is Annotated:
+        return _alternatives(arguments[0])
+    if origin in (Union, types.UnionType):
+        return [found for one in arguments for found in _alternatives(one)]
     if _is_model(kind):
         return [kind, *(found for one in kind.__subclasses__() for found in _alternatives(one))]
     return [kind]
@@ -120,6 +117,11 @@ def _step(data: Any, part: str | int) -> Any:
     if isinstance(data, list) and isinstance(part, int) and part < len(data):
         return data[part]
     return None
+
+
+def _generic(kind: Kind) -> tuple[Any, tuple[Any, ...]]:
+    """`list[int]` as (list, (int,)); (None, ()) for a plain type."""
+    return get_origin(kind), get_args(kind)
 
 
 def _is_model(kind: Kind) -> bool:

@@ -9,6 +9,7 @@ expected. Values are never shown: one of them may be a secret.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -58,7 +59,7 @@ class Layers:
             raise UserError(f"{origin}: names no setting{self._suggestion(model, key, origin)}")
         value = text if takes_text(kinds) else _parsed(text, origin)
         node: Any = self.data
-        for part, child in zip(key[:-1], key[1:], strict=True):
+        for part, child in pairwise(key):
             node = _child(node, part, [] if isinstance(child, int) else {})
         try:
             node[key[-1]] = value

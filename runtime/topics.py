@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
@@ -11,7 +13,14 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 from pydantic import Field
 
 from runtime.errors import FatalError, UserError
-from runtime.kafka import KafkaSettings, admin_client, as_fatal, unreachable
+from runtime.kafka import (
+    MISSING_TOPIC,
+    KafkaSettings,
+    admin_client,
+    as_fatal,
+    missing_topic,
+    text_of,
+)
 from runtime.settings import Section
 from schemas.catalogue import TopicSpec, topics
 
@@ -48,26 +57,32 @@ def create_topics(kafka: KafkaSettings, line: LineSettings) -> list[str]:
     Topics that exist are checked, not changed.
     """
     admin = admin_client(kafka)
-    there = _existing_names(admin, kafka)
-    missing = [spec for spec in topics().values() if line.topic(spec.name) not in there]
-    futures = admin.create_topics([_new_topic(spec, line) for spec in missing]) if missing else {}
+    with _asking("creating topics"):
+        there = _existing_names(admin)
+        missing = [spec for spec in topics().values() if line.topic(spec.name) not in there]
+        created = _create(admin, [_new_topic(spec, line) for spec in missing])
+        _wait_until_known(admin, created)
+    check_topics(kafka, line, list(topics()))
+    return created
+
+
+def _create(admin: AdminClient, wanted: list[NewTopic]) -> list[str]:
     created = []
+    futures = admin.create_topics(wanted, request_timeout=_TIMEOUT_S) if wanted else {}
     for name, future in futures.items():
         try:
             future.result()
             created.append(name)
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # made beside us
-                raise UserError(f"{name}: can't be created: {error.args[0].str()}") from None
-    _wait_until_known(admin, kafka, created)
-    check_topics(kafka, line, list(topics()))
+                raise UserError(f"{name}: can't be created: {text_of(error)}") from None
     return sorted(created)
 
 
-def _wait_until_known(admin: AdminClient, kafka: KafkaSettings, names: list[str]) -> None:
-    """The controller has made them; the broker that is asked next may learn of it a little later."""
+def _wait_until_known(admin: AdminClient, names: list[str]) -> None:
+    """The controller has made them; the broker that is asked may learn of it a little later."""
     deadline = time.monotonic() + _TIMEOUT_S
-    while not _existing_names(admin, kafka).issuperset(names):
+    while not _existing_names(admin).issuperset(names):
         if time.monotonic() > deadline:
             raise FatalError(f"topics were created and can't be seen: {', '.join(names)}")
         time.sleep(0.05)
@@ -89,49 +104,62 @@ def _new_topic(spec: TopicSpec, line: LineSettings) -> NewTopic:
 def check_topics(kafka: KafkaSettings, line: LineSettings, names: list[str]) -> dict[str, str]:
     """Topic ids by name (without prefix).
 
-    Raises UserError for a topic that is absent, has another partition count, or is kept in another
-    way than the catalogue says.
+    Raises UserError with a line for each topic that is absent, has another partition count, or is
+    kept in another way than the catalogue says.
     """
     admin = admin_client(kafka)
-    there = _existing_names(admin, kafka)
-    absent = [line.topic(name) for name in names if line.topic(name) not in there]
-    if absent:
-        raise UserError(
-            f"no such topic: {', '.join(absent)}; make them with 'onehertz topics create'"
-        )
-    ids = {}
-    full_names = [line.topic(name) for name in names]
-    described = admin.describe_topics(TopicCollection(full_names), request_timeout=_TIMEOUT_S)
-    for name, full_name in zip(names, full_names, strict=True):
-        topic = described[full_name].result()
-        _check_partitions(full_name, len(topic.partitions), line)
-        ids[name] = str(topic.topic_id)
-    _check_configs(admin, line, names)
+    with _asking("looking at topics"):
+        there = _existing_names(admin)
+        absent = [line.topic(name) for name in names if line.topic(name) not in there]
+        if absent:
+            raise UserError(
+                f"no such topic: {', '.join(absent)}; make them with 'onehertz topics create'"
+            )
+        ids, problems = _check_partitions(admin, line, names)
+        problems += _check_configs(admin, kafka, line, names)
+    if problems:
+        raise UserError("\n".join(problems))
     return ids
 
 
-def _check_partitions(name: str, count: int, line: LineSettings) -> None:
-    if count != line.partitions:
-        raise UserError(
-            f"{name} has {count} partitions, line.partitions is {line.partitions}. All topics of a "
-            f"line have the same number: set line.partitions to {count} if that is what all have, "
-            "or delete the topic and run 'onehertz topics create'"
-        )
+def _check_partitions(
+    admin: AdminClient, line: LineSettings, names: list[str]
+) -> tuple[dict[str, str], list[str]]:
+    """Topic ids by name, and what is wrong."""
+    full_names = [line.topic(name) for name in names]
+    described = admin.describe_topics(TopicCollection(full_names), request_timeout=_TIMEOUT_S)
+    ids, problems = {}, []
+    for name, full_name in zip(names, full_names, strict=True):
+        topic = described[full_name].result()
+        ids[name] = str(topic.topic_id)
+        count = len(topic.partitions)
+        if count != line.partitions:
+            problems.append(
+                f"{full_name} has {count} partitions, line.partitions is {line.partitions}. All "
+                f"topics of a line have the same number: set line.partitions to {count} if that is "
+                "what all have, or delete the topic and run 'onehertz topics create'"
+            )
+    return ids, problems
 
 
-def _check_configs(admin: AdminClient, line: LineSettings, names: list[str]) -> None:
+def _check_configs(
+    admin: AdminClient, kafka: KafkaSettings, line: LineSettings, names: list[str]
+) -> list[str]:
+    """What is wrong."""
     resources = {ConfigResource(ResourceType.TOPIC, line.topic(name)): name for name in names}
     answers = admin.describe_configs(list(resources), request_timeout=_TIMEOUT_S)
+    problems = []
     for resource, future in answers.items():
         actual: dict[str, Any] = {key: entry.value for key, entry in future.result().items()}
         expected = topics()[resources[resource]].config()
-        for key in ("message.timestamp.type", "cleanup.policy"):
-            if actual.get(key) != expected[key]:
-                raise UserError(
-                    f"{resource.name}: {key} is {actual.get(key)}, it must be {expected[key]}, or "
-                    "retention deletes what was not read yet. Mend it: kafka-configs.sh --alter "
-                    f"--topic {resource.name} --add-config {key}={expected[key]}"
-                )
+        problems += [
+            f"{resource.name}: {key} is {actual.get(key)}, it must be {expected[key]}, or "
+            "retention deletes what was not read yet. Mend it: kafka-configs.sh "
+            f"--bootstrap-server {kafka.bootstrap_servers} --alter --topic {resource.name} "
+            f"--add-config {key}={expected[key]}"
+            for key in ("message.timestamp.type", "cleanup.policy")
+            if actual.get(key) != expected[key]
+        ]
         size = int(actual.get("max.message.bytes") or 0)
         if size < int(expected["max.message.bytes"]):
             log.warning(
@@ -140,15 +168,20 @@ def _check_configs(admin: AdminClient, line: LineSettings, names: list[str]) -> 
                 size,
                 expected["max.message.bytes"],
             )
+    return problems
 
 
-def _existing_names(admin: AdminClient, kafka: KafkaSettings) -> set[str]:
+def _existing_names(admin: AdminClient) -> set[str]:
+    return set(admin.list_topics(timeout=_TIMEOUT_S).topics)
+
+
+@contextmanager
+def _asking(doing: str) -> Iterator[None]:
+    """What Kafka refuses comes out as FatalError."""
     try:
-        return set(admin.list_topics(timeout=_TIMEOUT_S).topics)
+        yield
     except KafkaException as error:
-        if error.args[0].code() in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN):
-            raise unreachable(kafka) from None
-        raise as_fatal(error, "listing topics") from None
+        raise as_fatal(error, doing) from None
 
 
 def topic_id(admin: AdminClient, name: str) -> str:
@@ -157,4 +190,6 @@ def topic_id(admin: AdminClient, name: str) -> str:
         answer = admin.describe_topics(TopicCollection([name]), request_timeout=_TIMEOUT_S)
         return str(answer[name].result().topic_id)
     except KafkaException as error:
-        raise FatalError(f"{name}: {error.args[0].str()}") from None
+        if error.args[0].code() in MISSING_TOPIC:
+            raise FatalError(missing_topic(name)) from None
+        raise as_fatal(error, f"looking at {name}") from None

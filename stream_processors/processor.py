@@ -82,9 +82,9 @@ class CameraGate:
         return msgspec.msgpack.encode(msgspec.structs.replace(self._state, gate=self._gate.state()))
 
     def take(
-        self, record: RawRecord, *, appended_at_us: int, raw_offset: int, took_us: int
+        self, record: RawRecord | Rejected, *, appended_at_us: int, raw_offset: int, took_us: int
     ) -> Outcome:
-        """Decides on the camera's next tick on frames-raw.
+        """Decides on the camera's next tick on frames-raw; *rejected* if it could not be decoded.
 
         `appended_at_us` is the broker's append time, `took_us` when this stage took the message;
         both µs since 1970. The given-on time in `stages` is left 0 for the caller to fill in.
@@ -108,19 +108,21 @@ class CameraGate:
         )
         return outcome
 
-    def _behind(self, record: RawRecord, at_us: int, common: dict[str, Any]) -> Outcome:
+    def _behind(self, record: RawRecord | Rejected, at_us: int, common: dict[str, Any]) -> Outcome:
         if record.run == self._state.run and record.seq <= self._state.seq:
             return Outcome(None)
         behind_s = (self._state.captured_at_us - at_us) / 1e6
         detail = f"{behind_s:.3f} s behind the camera's last tick"
         return Outcome(_rejected(common, "late", detail))
 
-    def _pass_on(self, record: RawRecord, at_us: int, common: dict[str, Any]) -> Outcome:
+    def _pass_on(self, record: RawRecord | Rejected, at_us: int, common: dict[str, Any]) -> Outcome:
         match record:
             case Missing():
                 return Outcome(Missing(**common, reason=record.reason, detail=record.detail))
             case Unchanged():
                 return Outcome(Unchanged(**common, same_as=record.same_as, score=record.score))
+            case Rejected():
+                return Outcome(_rejected(common, record.reason, record.detail))
             case Captured():
                 return self._weigh(record, at_us, common)
 

@@ -12,9 +12,9 @@ from runtime.checkpoint import Taken
 from runtime.dead_letters import FailureGuard, Origin, dead_letter
 from runtime.metrics import Metrics
 from runtime.outbox import Outbox, Output
-from schemas.codec import Received, decode_raw, encode_frame, encode_snapshot
-from schemas.errors import InvalidMessage
-from schemas.messages import GatedRecord, RawRecord, Snapshot, from_us
+from schemas.codec import Received, decode_raw, encode_frame, encode_snapshot, salvage
+from schemas.errors import DecodeError, InvalidMessage
+from schemas.messages import GatedRecord, RawRecord, Rejected, Snapshot, from_us
 from stream_processors.processor import STAGE, CameraGate
 from stream_processors.settings import GateSettings
 from vision.gate import UnreadableState
@@ -78,17 +78,27 @@ class GateStage:
         self._metrics.count("onehertz_records_taken_total", stage=STAGE)
         try:
             record = decode_raw(message)
-        except InvalidMessage as error:
-            self._outbox.add(
-                origin.partition, origin.offset, None, [self._dead(message, origin, error)]
-            )
-            self._guard.failed(message.key, error)
+        except DecodeError as error:
+            rejected = salvage(message, error)
+            if rejected is None:
+                letter = self._dead(message, origin, error)
+                self._outbox.add(origin.partition, origin.offset, None, [letter])
+                self._guard.failed(message.key, error)
+            else:
+                self._decide(rejected, message, origin, appended_at_us, broken=error)
             return
         self._decide(record, message, origin, appended_at_us)
 
     def _decide(
-        self, record: RawRecord, message: Received, origin: Origin, appended_at_us: int
+        self,
+        record: RawRecord | Rejected,
+        message: Received,
+        origin: Origin,
+        appended_at_us: int,
+        *,
+        broken: DecodeError | None = None,
     ) -> None:
+        """`broken`: why the message does not decode; then `record` is what is left of it."""
         camera = self._camera(record.camera)
         outcome = camera.take(
             record,
@@ -101,11 +111,12 @@ class GateStage:
             outputs.append(self._output(outcome.record, origin.partition))
         elif outcome.dead is None:
             self._metrics.count("onehertz_repeats_total", stage=STAGE)
-        if outcome.dead is not None:
-            outputs.append(self._dead(message, origin, outcome.dead))
+        error = broken or outcome.dead
+        if error is not None:
+            outputs.append(self._dead(message, origin, error))
         self._outbox.add(origin.partition, origin.offset, record.camera, outputs)
-        if outcome.dead is not None:
-            self._guard.failed(message.key, outcome.dead)
+        if error is not None:
+            self._guard.failed(message.key, error)
         else:
             self._guard.succeeded()
 

@@ -22,8 +22,8 @@ STABILISE = (11.3 * np.sqrt(np.arange(256) + 1.0)).astype(np.float32)
 
 # Share of the tiles that the light is fitted on in the second round: those that fit best.
 _TRUSTED_SHARE = 0.7
-# After one a van that fills a quarter of the picture still pulls at the light, after three no more.
-_REFITS = 3
+# After one refit a van that fills a quarter of the picture still pulls at the light; after two no more.
+_REFITS = 2
 # Beyond this (0.36 to 2.8 in luma) it is no longer "the same scene in another light": without a
 # bound a covered lens would fit any scene with a gain of 0.
 _GAIN_LIMITS = (0.6, 1 / 0.6)

@@ -16,8 +16,9 @@ from onehertz.cli.options import with_settings
 from onehertz.look import Span, messages
 from onehertz.settings import Settings
 from runtime.dead_letters import Letter, read_letter
-from runtime.kafka import Sender, received
+from runtime.kafka import received
 from runtime.lifecycle import EXIT_FAILED
+from runtime.sender import Sender
 from runtime.topics import check_topics
 from schemas.catalogue import DLQ_SUFFIX, topics
 from schemas.codec import decode_alert, decode_raw, decode_result

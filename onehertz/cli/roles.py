@@ -42,9 +42,7 @@ def _run(name: str, settings: Settings, slot: str | None, role: Callable[[Contex
         if server is not None:
             log.info("health on http://%s:%d/readyz", settings.health.host, server.port)
         try:
-            role(
-                Context(settings.kafka, settings.line, stop, metrics, health, slot, failpoints)
-            )
+            role(Context(settings.kafka, settings.line, stop, metrics, health, slot, failpoints))
         finally:
             if server is not None:
                 server.close()

@@ -21,7 +21,8 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 # The shell keeps its process id and start time when it becomes the server.
 RECORD_THEN_RUN = (
-    'cat /proc/$$/stat /proc/sys/kernel/random/boot_id > "$0.new" && mv "$0.new" "$0" || exit 1; '
+    '(PATH="$PATH:/usr/bin:/bin"; '
+    'cat /proc/$$/stat /proc/sys/kernel/random/boot_id > "$0.new" && mv "$0.new" "$0") || exit 1; '
     'cd "$1" || exit 1; shift; exec "$@"'
 )
 

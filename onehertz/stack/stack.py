@@ -110,12 +110,12 @@ class Stack:
             server_status(
                 self.kafka,
                 ports.kafka if ports else None,
-                answers=ports is not None and kafka.answers(ports.kafka),
+                lambda: ports is not None and kafka.answers(ports.kafka),
             ),
             server_status(
                 self.postgres,
                 ports.postgres if ports else None,
-                answers=endpoints is not None and postgres.answers(endpoints.dsn),
+                lambda: endpoints is not None and postgres.answers(endpoints.dsn),
             ),
             endpoints,
         )

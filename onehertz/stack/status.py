@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -53,8 +54,8 @@ class StackStatus:
         return self.kafka.state == self.postgres.state == "running"
 
 
-def server_status(server: Server, port: int | None, *, answers: bool) -> ServerStatus:
-    """How a server is, given whether something answered as it should on its port."""
+def server_status(server: Server, port: int | None, answers: Callable[[], bool]) -> ServerStatus:
+    """How a server is; `answers` asks it, and is called only if it runs."""
     process = server.process()
     if process is None:
         return ServerStatus(
@@ -67,7 +68,7 @@ def server_status(server: Server, port: int | None, *, answers: bool) -> ServerS
         )
     return ServerStatus(
         server.name,
-        "running" if answers else "silent",
+        "running" if answers() else "silent",
         port,
         process.pid,
         processes.memory_bytes(process.pid),

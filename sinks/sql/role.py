@@ -17,7 +17,8 @@ from confluent_kafka import Message
 from runtime.context import Context
 from runtime.dead_letters import FailureGuard, dead_letter
 from runtime.errors import FatalError
-from runtime.kafka import Sender, now_us, place_of, received
+from runtime.kafka import now_us, place_of, received
+from runtime.sender import Sender
 from runtime.subscription import Place, Subscription
 from runtime.topics import check_topics
 from schemas.codec import decode_alert, decode_result

@@ -121,9 +121,11 @@ def test_after_a_kill_it_starts_again_with_its_data_and_addresses(
     stack: Stack, killed: str
 ) -> None:
     endpoints = stack.up()
+    make_table(endpoints.dsn, f"before_{killed}")
+    # The commit last: what Kafka would lose is a transaction that it has not yet marked (see
+    # kafka_recovery).
     topic = make_topic(endpoints.bootstrap_servers)
     produce_in_transaction(endpoints.bootstrap_servers, topic, [b"before"])
-    make_table(endpoints.dsn, f"before_{killed}")
 
     if killed != "postgres":
         stack.kafka.kill()
@@ -135,17 +137,6 @@ def test_after_a_kill_it_starts_again_with_its_data_and_addresses(
     assert stack.up() == endpoints
     assert read(endpoints.bootstrap_servers, topic, 1) == [b"before"]
     assert f"before_{killed}" in tables(endpoints.dsn)
-
-
-def test_a_transaction_committed_just_before_a_kill_is_read_after_it(stack: Stack) -> None:
-    """Several, since Kafka loses it only if the kill comes before the commit is marked."""
-    servers = stack.up().bootstrap_servers
-    for _ in range(3):
-        topic = make_topic(servers)
-        produce_in_transaction(servers, topic, [b"acknowledged"])
-        stack.kafka.kill()
-        stack.up()
-        assert read(servers, topic, 1) == [b"acknowledged"]
 
 
 def test_a_server_that_hangs_is_replaced(stack: Stack) -> None:

@@ -80,6 +80,20 @@ def test_a_damaged_frame_is_marked_and_the_others_come(tmp_path: Path) -> None:
     assert good == [k for k in range(30) if k != 17]
 
 
+def test_a_picture_that_the_decoder_patched_up_is_damaged_too(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.avi", range(12), TENTHS, gop=1)
+    whole = path.read_bytes()
+    told: set[str | None] = set()
+    for number, (offset, size) in enumerate(avi_pictures(whole)):
+        middle = offset + size // 2
+        spoilt = random.Random(number).randbytes(20)
+        path.write_bytes(whole[:middle] + spoilt + whole[middle + len(spoilt) :])
+        damage = [frame.damage for frame in VideoSource(path).frames()]
+        assert [k for k, why in enumerate(damage) if why is not None] in ([], [number])
+        told.update(damage)
+    assert "the picture is damaged" in told
+
+
 def test_a_file_that_was_cut_gives_what_is_left_of_it(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "clip.avi", range(40), TENTHS, "mjpeg")
     data = path.read_bytes()
