@@ -14,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, NamedTuple
 
+import cv2
 import msgspec
 from confluent_kafka import Message
 
@@ -62,6 +63,7 @@ class _Out(NamedTuple):
 def run_infer(context: Context, settings: InferSettings, detector: Detector) -> None:
     """Run the role until `context.stop` is requested. Raises UserError, FatalError."""
     check_topics(context.kafka, context.line, list(_TOPICS))
+    cv2.setNumThreads(1)  # frames are decoded side by side: not each on all cores
     worker = _Worker(context, settings, detector)
     try:
         while not context.stop.requested:

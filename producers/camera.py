@@ -103,16 +103,25 @@ def open_camera(camera: str, settings: CameraSettings, clock: Clock) -> CameraTi
     the camera, where the source can't be had.
     """
     source = build_source(settings)
-    hurries = settings.speed is None or settings.speed > 1.0
+    hurries = settings.start_at == "now" and (settings.speed is None or settings.speed > 1.0)
     try:
         start_at_us = start_us(
             settings.start_at,
             now_us=clock(),
             recorded_at_us=source.recorded_at_us if settings.start_at == "file" else None,
-            length_us=source.length_us() if settings.start_at == "now" and hurries else None,
+            length_us=_played_us(source, settings) if hurries else None,
             speed=settings.speed,
         )
         run = run_id(camera, source.identity, settings.interval_us, start_at_us)
     except UserError as error:
         raise UserError(f"camera {camera}: {error}") from error
     return CameraTicks(camera, settings, source, start_at_us, run, clock)
+
+
+def _played_us(source: Source, settings: CameraSettings) -> int | None:
+    """Media time that will be played; None: without end."""
+    length_us = source.length_us()
+    if settings.stop_after_s is None:
+        return length_us
+    stop_us = round(settings.stop_after_s * 1_000_000)
+    return stop_us if length_us is None else min(length_us, stop_us)

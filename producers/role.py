@@ -6,6 +6,7 @@ a file goes on behind the last tick that the broker has.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
@@ -111,12 +112,15 @@ class _CameraThread(threading.Thread):
     def _send_all(self, ticks: CameraTicks, first: int) -> None:
         started_us = time.monotonic_ns() // 1000
         pace = Pace(self._settings.interval_us, self._settings.speed, started_us, first)
-        for record in ticks:
-            if self._is_over(record.seq):
+        records = iter(ticks)
+        # Wait first, then take: a frame that waits here would be sent old.
+        for seq in itertools.count(first):
+            wait_us = pace.wait_us(seq, time.monotonic_ns() // 1000)
+            if self._is_over(seq) or self._context.stop.wait(wait_us / 1e6):
                 break
-            wait_us = pace.wait_us(record.seq, time.monotonic_ns() // 1000)
-            if self._context.stop.wait(wait_us / 1e6):
-                return
+            record = next(records, None)
+            if record is None:
+                break
             self._send(record)
         log.info("%s: ended after %d ticks", self.name, first + self.sent)
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from confluent_kafka import (
     Consumer,
     ConsumerGroupTopicPartitions,
     IsolationLevel,
+    KafkaError,
     KafkaException,
+    Message,
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec
@@ -23,6 +25,7 @@ from pydantic import Field
 from runtime.errors import FatalError
 from runtime.kafka import KafkaSettings, admin_client, as_fatal, reader, received
 from runtime.reading import read_all, read_last
+from runtime.recovery import Expired, Left, Taken, taken_over
 from runtime.settings import Section
 from runtime.topics import topic_id
 from schemas.codec import decode_snapshot
@@ -32,8 +35,8 @@ from schemas.messages import Snapshot
 log = logging.getLogger("onehertz.checkpoint")
 
 _REQUEST_S = 15.0
-# Kafka gives up a dead process' open transaction within its own time-out, checked every 10 s.
-_OPEN_TRANSACTION_S = 60.0
+# Kafka ends a dead process' open transaction after its own time-out, looking every 10 s.
+_MARGIN_S = 30.0
 
 
 class CheckpointSettings(Section):
@@ -51,15 +54,6 @@ class CheckpointSettings(Section):
         le=60,
         description="State is saved every so often: a new owner repeats at most this much work.",
     )
-
-
-@dataclass
-class Taken:
-    """One partition as a new owner finds it."""
-
-    start: int  # the input offset to go on at
-    published_to: int = -1  # the last input offset of which the output topic holds the result
-    states: dict[str, bytes] = field(default_factory=dict)  # by camera, as of `start`
 
 
 @dataclass(frozen=True)
@@ -102,11 +96,25 @@ class Checkpoints:
     def _take_over(self, numbers: list[int], give_up: Callable[[], bool]) -> dict[int, Taken]:
         self.input_id = topic_id(self._admin, self._topics.input)
         # An earlier owner may have died after its outputs and before their commit. Once the group
-        # has a new generation it can't commit any more, so the end seen now is the last to wait
-        # for; only then are committed offsets, snapshots and outputs of one piece.
-        if not self._wait_for_open_transactions(numbers, give_up):
-            return {}
-        committed = self._committed(numbers)
+        # has a new generation it can't send offsets any more, so the end seen now is the last to
+        # wait for; only then are committed offsets, snapshots and outputs of one piece.
+        seen = self._ends(numbers, IsolationLevel.READ_UNCOMMITTED)
+        deadline = time.monotonic() + self._settings.transaction_timeout_ms / 1000 + _MARGIN_S
+        while not give_up():
+            unfinished = self._unfinished(numbers, seen)
+            committed = self._committed(numbers)
+            if not unfinished and committed is not None:
+                return self._read(numbers, committed)
+            if time.monotonic() > deadline:
+                raise FatalError(
+                    f"a transaction on {unfinished or self._topics.input} has been open for longer "
+                    f"than kafka.transaction_timeout_ms: look for it with kafka-transactions.sh "
+                    f"--bootstrap-server {self._settings.bootstrap_servers} list"
+                )
+            time.sleep(0.05)
+        return {}
+
+    def _read(self, numbers: list[int], committed: dict[int, int]) -> dict[int, Taken]:
         bounds = self._input_bounds(numbers)
         consumer = reader(self._settings)
         try:
@@ -117,27 +125,14 @@ class Checkpoints:
         finally:
             consumer.close()
 
-    def _wait_for_open_transactions(self, numbers: list[int], give_up: Callable[[], bool]) -> bool:
+    def _unfinished(self, numbers: list[int], seen: dict[tuple[str, int], int]) -> str:
+        """A partition of which not everything up to what was seen is committed or aborted."""
+        stable = self._ends(numbers, IsolationLevel.READ_COMMITTED)
+        return next((f"{t}[{n}]" for (t, n), end in seen.items() if stable[(t, n)] < end), "")
+
+    def _ends(self, numbers: list[int], isolation: IsolationLevel) -> dict[tuple[str, int], int]:
         names = [t for t in (self._topics.output, self._topics.state) if t is not None]
         places = [(name, number) for name in names for number in numbers]
-        seen = self._ends(places, IsolationLevel.READ_UNCOMMITTED)
-        deadline = time.monotonic() + _OPEN_TRANSACTION_S
-        while not give_up():
-            stable = self._ends(places, IsolationLevel.READ_COMMITTED)
-            open_ones = [place for place in places if stable[place] < seen[place]]
-            if not open_ones:
-                return True
-            if time.monotonic() > deadline:
-                raise FatalError(
-                    f"a transaction on {open_ones[0][0]}[{open_ones[0][1]}] has been open for "
-                    f"{_OPEN_TRANSACTION_S:.0f} s: look for it with kafka-transactions.sh"
-                )
-            time.sleep(0.05)
-        return False
-
-    def _ends(
-        self, places: list[tuple[str, int]], isolation: IsolationLevel
-    ) -> dict[tuple[str, int], int]:
         return _list_offsets(self._admin, places, OffsetSpec.latest(), isolation)
 
     def _input_bounds(self, numbers: list[int]) -> dict[int, tuple[int, int]]:
@@ -145,61 +140,56 @@ class Checkpoints:
         isolation = IsolationLevel.READ_UNCOMMITTED
         low = _list_offsets(self._admin, places, OffsetSpec.earliest(), isolation)
         high = _list_offsets(self._admin, places, OffsetSpec.latest(), isolation)
-        return {number: (low[place], high[place]) for place, number in zip(places, numbers)}  # noqa: B905
+        return {place[1]: (low[place], high[place]) for place in places}
 
-    def _committed(self, numbers: list[int]) -> dict[int, int]:
-        request = ConsumerGroupTopicPartitions(
-            self._topics.group, [TopicPartition(self._topics.input, n) for n in numbers]
-        )
-        futures = self._admin.list_consumer_group_offsets(
+    def _committed(self, numbers: list[int]) -> dict[int, int] | None:
+        """The group's offsets; None while a transaction that moves them is not finished."""
+        places = [TopicPartition(self._topics.input, number) for number in numbers]
+        request = ConsumerGroupTopicPartitions(self._topics.group, places)
+        answer = self._admin.list_consumer_group_offsets(
             [request], require_stable=True, request_timeout=_REQUEST_S
-        )
-        answer = futures[self._topics.group].result()
-        return {p.partition: p.offset for p in answer.topic_partitions or () if p.offset >= 0}
+        )[self._topics.group].result()
+        found = {}
+        for place in answer.topic_partitions or ():
+            if place.error is not None:  # in this case the offset reads as none at all
+                if place.error.code() == KafkaError.UNSTABLE_OFFSET_COMMIT:
+                    return None
+                raise KafkaException(place.error)
+            if place.offset >= 0:
+                found[place.partition] = place.offset
+        return found
 
     def _taken(
         self, consumer: Consumer, number: int, committed: int | None, bounds: tuple[int, int]
     ) -> Taken:
         low, high = bounds
         snapshots = self._snapshots(consumer, number)
-        current = {c: s for c, s in snapshots.items() if s.topic_id == self.input_id}
-        if snapshots and not current:
-            self._log_made_anew(number, len(snapshots))
-            return Taken(low)
-        # Offsets expire when a group was empty for a week; the snapshots know them too.
-        known = [snapshot.offset for snapshot in current.values()]
-        start = max([*known, committed if committed is not None else -1])
-        published_to = self._published_to(consumer, number)
-        if start < 0:
-            log.info("%s[%d]: first start, at offset %d", self._topics.input, number, low)
-            return Taken(low, published_to)
-        self._check_kept(number, start, low)
-        if start > high:
-            self._log_made_anew(number, len(current))
-            return Taken(low)
-        return Taken(start, published_to, {c: s.state for c, s in current.items()})
+        left = Left(low, high, committed, snapshots, self._newest_output(consumer, number))
+        try:
+            taken = taken_over(left, self.input_id)
+        except Expired as error:
+            raise self._expired(number, str(error)) from None
+        if taken.made_anew:
+            log.error(
+                "%s[%d] was deleted and made anew: the state of %d cameras belongs to the old one "
+                "and is dropped; the new one is read from its beginning",
+                *(self._topics.input, number, len(snapshots)),
+            )
+        return taken
 
     def check_kept(self, number: int, offset: int) -> None:
         """Raises FatalError if retention has deleted the input at `offset`."""
-        self._check_kept(number, offset, self._input_bounds([number])[number][0])
-
-    def _check_kept(self, number: int, offset: int, low: int) -> None:
+        low, _ = self._input_bounds([number])[number]
         if offset < low:
-            raise FatalError(
-                f"{self._topics.input}[{number}]: {low - offset} records expired before "
-                f"{self._topics.stage} read them (it was at {offset}, the topic begins at {low}): "
-                "retention was shorter than the outage. To accept the loss, reset the group: "
-                f"kafka-consumer-groups.sh --reset-offsets --to-earliest --group "
-                f"{self._topics.group} --topic {self._topics.input}, and delete its snapshots"
-            )
+            raise self._expired(number, f"{low - offset} records expired before they were read")
 
-    def _log_made_anew(self, number: int, cameras: int) -> None:
-        log.error(
-            "%s[%d] was deleted and made anew: the state of %d cameras belongs to the old one and "
-            "is dropped; the new one is read from its beginning",
-            self._topics.input,
-            number,
-            cameras,
+    def _expired(self, number: int, what: str) -> FatalError:
+        topics, server = self._topics, f"--bootstrap-server {self._settings.bootstrap_servers}"
+        return FatalError(
+            f"{topics.input}[{number}]: {what} by {topics.stage}: retention was shorter than the "
+            f"outage. To accept the loss: kafka-consumer-groups.sh {server} --group {topics.group} "
+            f"--topic {topics.input} --reset-offsets --to-earliest --execute; kafka-topics.sh "
+            f"{server} --delete --topic {topics.state}; onehertz topics create"
         )
 
     def _snapshots(self, consumer: Consumer, number: int) -> dict[str, Snapshot]:
@@ -209,23 +199,29 @@ class Checkpoints:
             try:
                 snapshot = decode_snapshot(received(message))
             except DecodeError as error:
-                where = f"{self._topics.state}[{number}]@{message.offset()}"
-                raise FatalError(
-                    f"{where} is no snapshot of ours ({error}): something else writes to this topic"
-                ) from None
+                raise self._foreign(self._topics.state, message, str(error)) from None
             found[snapshot.camera] = snapshot
         return found
 
-    def _published_to(self, consumer: Consumer, number: int) -> int:
+    def _newest_output(self, consumer: Consumer, number: int) -> int:
         """The input offset that the newest record of the output partition came from, or -1."""
         if self._topics.output is None:
             return -1
         message = read_last(consumer, self._topics.output, number)
         if message is None:
             return -1
-        headers = dict(received(message).headers or ())
-        value = headers.get(self._topics.offset_header)
-        return int(value) if value is not None else -1
+        value = dict(received(message).headers or ()).get(self._topics.offset_header)
+        try:
+            return int(value or b"")
+        except ValueError:
+            why = f"its header {self._topics.offset_header} is no offset"
+            raise self._foreign(self._topics.output, message, why) from None
+
+    def _foreign(self, topic: str, message: Message, why: str) -> FatalError:
+        return FatalError(
+            f"{topic}[{message.partition()}]@{message.offset()} was not written by "
+            f"{self._topics.stage} ({why}): something else writes to this topic"
+        )
 
 
 def _list_offsets(
@@ -237,3 +233,6 @@ def _list_offsets(
     request = {TopicPartition(topic, number): spec for topic, number in places}
     futures = admin.list_offsets(request, isolation_level=isolation, request_timeout=_REQUEST_S)
     return {(p.topic, p.partition): future.result().offset for p, future in futures.items()}
+
+
+__all__ = ["CheckpointSettings", "Checkpoints", "StageTopics", "Taken"]

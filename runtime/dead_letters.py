@@ -31,16 +31,23 @@ def dead_letter(
     error: InvalidMessage,
 ) -> tuple[str, Wire]:
     """The dead-letter topic, and the message as it came plus `dlq_*` headers."""
-    kept = [(name, content or b"") for name, content in headers or ()]
+    # One that was replayed and failed again has an earlier letter's headers: the last failure counts.
+    kept = [(n, content or b"") for n, content in headers or () if not n.startswith("dlq_")]
     kept += [
         ("dlq_stage", stage.encode()),
         ("dlq_reason", error.reason.encode()),
-        ("dlq_detail", error.detail.encode()[:MAX_DETAIL_BYTES]),
+        ("dlq_detail", _cut(error.detail)),
         ("dlq_topic", origin.topic.encode()),
         ("dlq_partition", b"%d" % origin.partition),
         ("dlq_offset", b"%d" % origin.offset),
     ]
     return origin.topic + DLQ_SUFFIX, Wire(key or b"", value or b"", kept)
+
+
+def _cut(detail: str) -> bytes:
+    """At most MAX_DETAIL_BYTES, and still UTF-8."""
+    cut = detail.encode(errors="replace")[:MAX_DETAIL_BYTES]
+    return cut.decode(errors="ignore").encode()
 
 
 class Letter(NamedTuple):

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import logging
+import math
+import re
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -16,6 +18,10 @@ from urllib.parse import quote
 from pydantic import Field
 
 from runtime.settings import Section
+
+# The loggers that say the same many times a second while a broker is away.
+_REPETITIVE = frozenset({"onehertz.librdkafka", "onehertz.subscription"})
+_REPEAT_AFTER_S = 30.0
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
@@ -89,6 +95,28 @@ class JsonFormatter(_Formatter):
         return value if is_plain and hidden == text else hidden
 
 
+class _Seldom(logging.Filter):
+    """Of lines that differ in numbers only, one in 30 s; it says how many were left out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown: dict[str, tuple[float, int]] = {}  # when, and how many were left out since
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name not in _REPETITIVE:
+            return True
+        said = record.getMessage()
+        alike = re.sub(r"\d+", "#", said)
+        shown_at, left_out = self._shown.get(alike, (-math.inf, 0))
+        if record.created - shown_at < _REPEAT_AFTER_S:
+            self._shown[alike] = (shown_at, left_out + 1)
+            return False
+        self._shown[alike] = (record.created, 0)
+        if left_out:
+            record.msg, record.args = "%s (and %d more like it)", (said, left_out)
+        return True
+
+
 def _spellings(secret: str) -> set[str]:
     """A secret as it is, and as it looks within a repr, JSON or a URL."""
     return {
@@ -107,6 +135,7 @@ def configure(
     kind = JsonFormatter if settings.format == "json" else ConsoleFormatter
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(kind(role, secrets))
+    handler.addFilter(_Seldom())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.level.upper())

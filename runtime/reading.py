@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,15 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from runtime.errors import FatalError
 
 _REQUEST_S = 15.0
+# The client goes on trying by itself.
+_UNREACHABLE = frozenset(
+    {
+        KafkaError._TRANSPORT,
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._RESOLVE,
+        KafkaError._TIMED_OUT,
+    }
+)
 
 
 def read_all(consumer: Consumer, topic: str, partition: int, start: int = -1) -> Iterator[Message]:
@@ -20,21 +30,28 @@ def read_all(consumer: Consumer, topic: str, partition: int, start: int = -1) ->
         return
     consumer.assign([TopicPartition(topic, partition, max(low, start))])
     try:
-        while True:
-            message: Any = consumer.poll(_REQUEST_S)
-            if message is None:
-                raise FatalError(f"{topic}[{partition}] can't be read to its end: no answer")
-            error = message.error()
-            if error is None:
-                yield message
-                if message.offset() + 1 >= high:
-                    return
-            elif error.code() == KafkaError._PARTITION_EOF:
+        for message in _until_end(consumer, f"{topic}[{partition}]"):
+            yield message
+            if message.offset() + 1 >= high:
                 return
-            else:
-                raise FatalError(f"{topic}[{partition}]: {error.str()}")
     finally:
         consumer.unassign()
+
+
+def _until_end(consumer: Consumer, where: str) -> Iterator[Any]:
+    """Messages until the end that readers of committed ones see. A broker may be away for long."""
+    deadline = time.monotonic() + _REQUEST_S
+    while time.monotonic() < deadline:
+        message: Any = consumer.poll(1.0)
+        error = None if message is None else message.error()
+        if message is not None and error is None:
+            yield message
+            deadline = time.monotonic() + _REQUEST_S
+        elif error is not None and error.code() == KafkaError._PARTITION_EOF:
+            return
+        elif error is not None and not (error.retriable() or error.code() in _UNREACHABLE):
+            raise FatalError(f"{where}: {error.str()}")
+    raise FatalError(f"{where} can't be read to its end: no answer for {_REQUEST_S:.0f} s")
 
 
 def read_last(consumer: Consumer, topic: str, partition: int) -> Message | None:

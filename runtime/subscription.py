@@ -8,21 +8,35 @@ offset is an error, never a silent jump.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
 
 from runtime.errors import FatalError, OnehertzError
-from runtime.kafka import KafkaSettings, as_fatal, consumer_config
+from runtime.kafka import (
+    MISSING_TOPIC,
+    KafkaSettings,
+    as_fatal,
+    consumer_config,
+    made,
+    missing_topic,
+)
 
 log = logging.getLogger("onehertz.subscription")
 
 Place = tuple[str, int]  # topic, partition
-Places = Iterable[Place]
 StartAt = Callable[[list[Place]], Mapping[Place, int]]
 
 _REQUEST_S = 15.0
+_RETRY_COMMIT_S = 1.0
 
 
 def _ignore(_places: list[Place]) -> None:
@@ -57,9 +71,11 @@ class Subscription:
         self._start_at = start_at or self._committed_or_first
         self._failure: Exception | None = None
         self._owned: set[Place] = set()
-        self._first_offsets: dict[Place, int] = {}
+        self._uncommitted: dict[Place, int] = {}  # done, and not yet accepted by the group
+        self._tried_commit_at_s = 0.0
         self._paused = False
-        self._consumer = Consumer(consumer_config(settings, group))
+        self._member = False
+        self._consumer = made(Consumer, consumer_config(settings, group))
         self._consumer.subscribe(
             topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
@@ -68,41 +84,52 @@ class Subscription:
     def owned(self) -> frozenset[Place]:
         return frozenset(self._owned)
 
+    @property
+    def is_member(self) -> bool:
+        """Whether the group has said what is ours (maybe nothing) and has not expelled us since."""
+        return self._member
+
     def poll(self, max_messages: int, timeout_s: float) -> list[Message]:
         """Up to `max_messages`, waiting at most `timeout_s` for the first.
 
         Raises FatalError for an expired offset, a deleted topic, a lost login.
         """
-        messages = self._consumer.consume(max_messages, timeout_s)
-        if self._failure is not None:
-            raise self._failure
-        self._commit_first_offsets()
+        try:
+            messages = self._consumer.consume(max_messages, timeout_s)
+        except KafkaException as error:
+            raise as_fatal(error, "reading") from None
+        self._raise_failure()
+        if self._uncommitted and time.monotonic() > self._tried_commit_at_s + _RETRY_COMMIT_S:
+            self.commit({})
         good = []
         for message in messages:
-            error = message.error()
-            if error is None:
-                if (message.topic(), message.partition()) in self._owned:
-                    good.append(message)
-            else:
-                self._judge(error, message)
+            if message.error() is not None:
+                self._judge(message.error(), message)
+            elif (message.topic(), message.partition()) in self._owned:
+                good.append(message)
         return good
 
     def commit(self, offsets: Mapping[Place, int]) -> None:
         """Everything before these offsets is done. Blocks. Partitions lost meanwhile are left out.
 
-        A commit refused because of a rebalance is no error: the next owner repeats the work.
+        Refused because of a rebalance, or because no broker answers: no error. It is tried again
+        in later calls of `poll` and `commit`, for the partitions that are still ours by then; what
+        the next owner of others finds uncommitted, it repeats.
         """
-        places = [
-            TopicPartition(t, p, at) for (t, p), at in offsets.items() if (t, p) in self._owned
-        ]
-        if not places:
+        self._uncommitted |= {place: at for place, at in offsets.items() if place in self._owned}
+        if not self._uncommitted:
             return
+        self._tried_commit_at_s = time.monotonic()
+        wanted = [TopicPartition(*place, at) for place, at in self._uncommitted.items()]
         try:
-            self._consumer.commit(offsets=places, asynchronous=False)
+            answer = self._consumer.commit(offsets=wanted, asynchronous=False) or []
+            refused = [place.error for place in answer if place.error is not None]
+            if refused:
+                raise KafkaException(refused[0])
         except KafkaException as error:
-            if error.args[0].code() not in _REBALANCING:
-                raise as_fatal(error, "committing offsets") from None
-            log.info("a commit came too late for its generation: that work will be repeated")
+            self._judge_commit(error)
+        else:
+            self._uncommitted = {}
 
     def group_metadata(self) -> bytes:
         """The group's generation and this member, for stamping a transaction's offsets."""
@@ -130,18 +157,30 @@ class Subscription:
         return lags
 
     def close(self) -> None:
-        """Leave the group; `revoked` is called first."""
+        """Leave the group; `revoked` is called first. Raises what it raises."""
+        if self._uncommitted:
+            self.commit({})
         self._consumer.close()
+        self._raise_failure()
+
+    def _raise_failure(self) -> None:
+        """What went wrong in a callback: librdkafka's threads have no use for exceptions."""
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
 
     def _partitions(self) -> list[TopicPartition]:
         return [TopicPartition(*place) for place in sorted(self._owned)]
 
+    # ------------------------------------------------------------ ownership
+
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         places = [(p.topic, p.partition) for p in partitions]
         try:
-            starts = self._start_at(places)
+            starts = self._start_at(places) if places else {}
             consumer.incremental_assign([TopicPartition(*at, starts[at]) for at in places])
             self._owned.update(places)
+            self._member = True
             if self._paused:
                 consumer.pause(partitions)
             self._assigned(places)
@@ -154,6 +193,8 @@ class Subscription:
         self._give_up(consumer, partitions, self._revoked)
 
     def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        log.warning("the group went on without us: %d partitions are lost", len(partitions))
+        self._member = False
         self._give_up(consumer, partitions, self._lost)
 
     def _give_up(
@@ -162,18 +203,26 @@ class Subscription:
         partitions: list[TopicPartition],
         tell: Callable[[list[Place]], None],
     ) -> None:
-        places = [(p.topic, p.partition) for p in partitions]
+        asked = [(p.topic, p.partition) for p in partitions]
+        places = [place for place in asked if place in self._owned]  # others were never begun
         try:
             tell(places)
         except OnehertzError as error:
-            self._failure = error
+            self._failure = self._failure or error
         self._owned.difference_update(places)
-        consumer.incremental_unassign(partitions)
+        for place in places:
+            self._uncommitted.pop(place, None)
+        try:
+            consumer.incremental_unassign([TopicPartition(*place) for place in places])
+        except KafkaException as error:
+            self._failure = self._failure or as_fatal(error, "giving up partitions")
 
     def _committed_or_first(self, places: list[Place]) -> dict[Place, int]:
         asked = [TopicPartition(*place) for place in places]
         starts = {}
         for found in self._consumer.committed(asked, timeout=_REQUEST_S):
+            if found.error is not None:
+                raise KafkaException(found.error)
             place = (found.topic, found.partition)
             low, high = self._consumer.get_watermark_offsets(found, timeout=_REQUEST_S)
             starts[place] = self._start_of(place, found.offset, low, high)
@@ -181,7 +230,7 @@ class Subscription:
 
     def _start_of(self, place: Place, committed: int, low: int, high: int) -> int:
         if committed < 0:
-            self._first_offsets[place] = low
+            self._uncommitted[place] = low  # by the next `poll`
             return low
         if committed > high:
             log.error(
@@ -193,35 +242,56 @@ class Subscription:
             )
             return low
         if committed < low:
-            raise FatalError(
-                f"{place[0]}[{place[1]}]: {low - committed} records expired before group "
-                f"{self._group} read them. Retention was shorter than the outage. To accept the "
-                "loss, reset the group: kafka-consumer-groups.sh --reset-offsets --to-earliest "
-                f"--group {self._group} --topic {place[0]}"
-            )
+            raise self._expired(place, f"{low - committed} records expired before they were read")
         return committed
 
-    def _commit_first_offsets(self) -> None:
-        if self._first_offsets:
-            first, self._first_offsets = self._first_offsets, {}
-            self.commit(first)
+    # ------------------------------------------------------------ errors
+
+    def _expired(self, place: Place, what: str) -> FatalError:
+        return FatalError(
+            f"{place[0]}[{place[1]}]: {what} by group {self._group}: retention was shorter than "
+            "the outage. To accept the loss: kafka-consumer-groups.sh --bootstrap-server "
+            f"{self._settings.bootstrap_servers} --group {self._group} --topic {place[0]} "
+            "--reset-offsets --to-earliest --execute"
+        )
+
+    def _judge_commit(self, error: KafkaException) -> None:
+        code = error.args[0].code()
+        if code in _REBALANCING:
+            log.info("offsets are not committed yet: the group is rebalancing")
+        elif code in _AWAY or error.args[0].retriable():
+            log.warning("offsets are not committed yet: %s", error.args[0].str())
+        else:
+            raise as_fatal(error, "committing offsets") from None
 
     def _judge(self, error: Any, message: Message) -> None:
         """Errors that the client mends by itself are logged; the others end the process."""
         code = error.code()
         if code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
-            raise FatalError(
-                f"{message.topic()}[{message.partition()}]: the next record to read has expired "
-                f"({error.str()}): reading was slower than retention"
-            )
-        if code in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
-            raise FatalError(
-                f"{message.topic() or 'a topic of this role'} is not there (any more): "
-                "'onehertz topics create' makes it"
-            )
-        if error.fatal() or code in _LOGIN:
+            raise self._out_of_range(message)
+        if code in MISSING_TOPIC:
+            raise FatalError(missing_topic(message.topic() or "a topic of this role"))
+        if error.fatal() or code in _PERMANENT:
             raise FatalError(f"Kafka: {error.str()}")
         log.warning("Kafka: %s", error.str())
+
+    def _out_of_range(self, message: Message) -> FatalError:
+        place = (message.topic() or "", message.partition() or 0)
+        try:
+            low, high = self._consumer.get_watermark_offsets(
+                TopicPartition(*place), timeout=_REQUEST_S
+            )
+        except KafkaException as error:
+            if error.args[0].code() in MISSING_TOPIC:
+                return FatalError(missing_topic(place[0]))
+            return as_fatal(error, f"looking for the ends of {place[0]}")
+        at = message.offset() or 0
+        if at < low:
+            return self._expired(place, f"{low - at} records expired before they were read")
+        return FatalError(
+            f"{place[0]}[{place[1]}] was deleted and made anew (it ends at {high}): start this "
+            "role again, it then reads the new one from its beginning"
+        )
 
 
 _REBALANCING = frozenset(
@@ -234,10 +304,23 @@ _REBALANCING = frozenset(
         KafkaError._NO_OFFSET,
     }
 )
-_LOGIN = frozenset(
+_AWAY = frozenset(
+    {
+        KafkaError._TRANSPORT,
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._TIMED_OUT,
+        KafkaError._TIMED_OUT_QUEUE,
+        KafkaError._WAIT_COORD,
+        KafkaError._DESTROY,
+    }
+)
+_PERMANENT = frozenset(
     {
         KafkaError._AUTHENTICATION,
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
         KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.INVALID_SESSION_TIMEOUT,
+        KafkaError.INCONSISTENT_GROUP_PROTOCOL,
+        KafkaError.GROUP_MAX_SIZE_REACHED,
     }
 )

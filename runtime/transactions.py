@@ -7,6 +7,7 @@ the transaction with all its outputs is aborted.
 
 from __future__ import annotations
 
+import logging
 import struct
 import time
 from collections.abc import Callable
@@ -15,8 +16,22 @@ from typing import Any, cast
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from runtime.errors import FatalError, Fenced
-from runtime.kafka import KafkaSettings, as_fatal, transactional_config
+from runtime.kafka import (
+    MISSING_TOPIC,
+    KafkaSettings,
+    as_fatal,
+    made,
+    missing_topic,
+    transactional_config,
+)
 from runtime.outbox import Batch, Output
+
+log = logging.getLogger("onehertz.transactions")
+
+# How long a broker may be away before a process gives up what it has open; a restart after a kill
+# takes 3 to 15 s.
+_PATIENCE_S = 120.0
+_SLICE_S = 2.0
 
 
 def group_metadata(group: str, generation: int, member: str) -> bytes:
@@ -38,28 +53,33 @@ class Transactions:
         transactional_id: str,
         input_topic: str,
         before_commit: Callable[[], None] = lambda: None,
+        waiting: Callable[[], None] = lambda: None,
     ) -> None:
         """Fences an older process with the same id and ends its open transaction.
 
         `before_commit` is called between the outputs and their commit (a failpoint for tests).
-        Raises FatalError.
+        `waiting` is called every few seconds while a broker is away: a sign of life.
+        Raises UserError, FatalError.
         """
         self._timeout_s = settings.transaction_timeout_ms / 1000
         self._input_topic = input_topic
         self._before_commit = before_commit
-        self._failed: KafkaError | None = None
-        self._producer = Producer(transactional_config(settings, transactional_id))
+        self._waiting = waiting
+        self._failed: tuple[str, KafkaError] | None = None
+        self._producer = made(Producer, transactional_config(settings, transactional_id))
         try:
-            _retry(lambda: self._producer.init_transactions(30.0), 120.0)
+            self._patiently(lambda: self._producer.init_transactions(_SLICE_S))
         except KafkaException as error:
             raise as_fatal(error, "starting transactions") from None
 
     def commit(self, batch: Batch, group: bytes) -> None:
         """Publish a batch for the group member that `group` describes.
 
-        Blocks until the broker has it all. Raises Fenced (nothing of the batch can be seen; forget
-        it and rejoin) or FatalError (this producer can't go on).
+        Blocks until the broker has it all, or has forgotten it. Raises Fenced (nothing of the
+        batch can be seen; forget it and rejoin) or FatalError (this process can't go on; what is
+        seen of the batch is all or nothing).
         """
+        self._failed = None
         try:
             self._producer.begin_transaction()
             for output in batch.outputs:
@@ -67,11 +87,16 @@ class Transactions:
             self._flush()
             self._before_commit()
             self._send_offsets(batch.offsets, group)
-            _retry(lambda: self._producer.commit_transaction(self._timeout_s), self._timeout_s)
+            # Its outcome is unknown until it is told: so it is asked for, not given up.
+            self._patiently(lambda: self._producer.commit_transaction(_SLICE_S))
         except KafkaException as error:
-            self._abort(error)
+            self._abort(error.args[0])
 
     def _produce(self, output: Output) -> None:
+        def report(error: KafkaError | None, _message: Any) -> None:
+            if error is not None:
+                self._failed = self._failed or (output.topic, error)
+
         while True:
             try:
                 self._producer.produce(
@@ -80,17 +105,16 @@ class Transactions:
                     value=output.wire.value,
                     headers=cast("list[tuple[str, str | bytes | None]]", output.wire.headers),
                     partition=output.partition,
-                    on_delivery=self._report,
+                    on_delivery=report,
                 )
             except BufferError:
                 self._producer.poll(0.1)
+            except KafkaException as error:
+                self._failed = self._failed or (output.topic, error.args[0])
+                raise
             else:
                 self._producer.poll(0)
                 return
-
-    def _report(self, error: KafkaError | None, _message: Any) -> None:
-        if error is not None:
-            self._failed = self._failed or error
 
     def _flush(self) -> None:
         """All outputs lie on the broker before the offsets are sent.
@@ -98,44 +122,68 @@ class Transactions:
         A new owner looks where the topics end, after its group has got its new generation, and
         waits for that end to be committed. An output that came later could be missed by it.
         """
-        left = self._producer.flush(self._timeout_s)
-        failed, self._failed = self._failed, None
-        if failed is not None:
-            raise KafkaException(failed)
-        if left:
-            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "outputs not acknowledged"))
+        give_up_at = time.monotonic() + self._timeout_s + _SLICE_S  # outputs time out themselves
+        while self._producer.flush(_SLICE_S):
+            if time.monotonic() > give_up_at:
+                raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "outputs not acknowledged"))
+            self._waiting()
+        if self._failed is not None:
+            raise KafkaException(self._failed[1])
 
     def _send_offsets(self, offsets: dict[int, int], group: bytes) -> None:
         places = [TopicPartition(self._input_topic, p, at) for p, at in offsets.items()]
-        _retry(
-            lambda: self._producer.send_offsets_to_transaction(places, group, self._timeout_s),
+        self._patiently(
+            lambda: self._producer.send_offsets_to_transaction(places, group, _SLICE_S),
             self._timeout_s,
         )
 
-    def _abort(self, cause: KafkaException) -> None:
-        error = cause.args[0]
-        if error.fatal():
-            raise as_fatal(cause, "a newer process with this slot has taken over") from None
-        try:
-            _retry(lambda: self._producer.abort_transaction(self._timeout_s), self._timeout_s)
-        except KafkaException as failure:
-            raise as_fatal(failure, "a transaction could not be aborted") from None
-        self._failed = None
-        raise Fenced(f"a checkpoint was refused: {error.str()}") from None
+    def _abort(self, cause: KafkaError) -> None:
+        """Make the batch never have been. Raises what `commit` promises."""
+        if not cause.fatal():
+            log.info("a transaction is aborted: %s", cause.str())
+            try:
+                self._patiently(lambda: self._producer.abort_transaction(_SLICE_S))
+            except KafkaException as error:
+                cause = error.args[0]
+                if not cause.fatal():
+                    raise as_fatal(error, "a transaction could not be aborted") from None
+        if cause.fatal():
+            raise FatalError(
+                f"transactions were ended from outside ({cause.str()}): this process was away for "
+                "longer than kafka.transaction_timeout_ms, or a newer one has the same --slot"
+            ) from None
+        if cause.code() in _PERMANENT and self._failed is not None:
+            topic = self._failed[0]
+            why = missing_topic(topic) if cause.code() in MISSING_TOPIC else cause.str()
+            raise FatalError(f"sending to {topic} failed for good: {why}") from None
+        raise Fenced(f"a checkpoint was refused: {cause.str()}") from None
+
+    def _patiently(self, call: Callable[[], object], patience_s: float = _PATIENCE_S) -> None:
+        """Call until it works, while Kafka says that it may on another try."""
+        give_up_at = time.monotonic() + patience_s
+        while True:
+            try:
+                call()
+            except KafkaException as error:
+                if not error.args[0].retriable() or time.monotonic() > give_up_at:
+                    raise
+                self._waiting()
+                time.sleep(0.05)
+            else:
+                return
 
 
-def _retry(call: Callable[[], object], deadline_s: float) -> None:
-    """Call until it works, while Kafka says that it may on another try."""
-    give_up_at = time.monotonic() + deadline_s
-    while True:
-        try:
-            call()
-        except KafkaException as error:
-            if not error.args[0].retriable() or time.monotonic() > give_up_at:
-                raise
-            time.sleep(0.05)
-        else:
-            return
+# No rejoining helps against these.
+_PERMANENT = MISSING_TOPIC | {
+    KafkaError.MSG_SIZE_TOO_LARGE,
+    KafkaError.RECORD_LIST_TOO_LARGE,
+    KafkaError.INVALID_RECORD,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    KafkaError.POLICY_VIOLATION,
+    KafkaError._INVALID_ARG,
+}
 
 
 __all__ = ["FatalError", "Fenced", "Transactions", "group_metadata"]

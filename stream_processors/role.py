@@ -15,6 +15,7 @@ import time
 from collections.abc import Collection
 from typing import Any
 
+import cv2
 import faust
 from faust.types import TP
 
@@ -49,6 +50,7 @@ def run_gate(
     Raises UserError, FatalError.
     """
     check_topics(context.kafka, context.line, list(_TOPICS))
+    cv2.setNumThreads(1)  # pictures of 1/8 size: starting threads costs more than they save
     asyncio.run(_GateApp(context, settings, checkpoint, ungated).run())
 
 

@@ -8,10 +8,10 @@ from datetime import UTC
 
 import msgspec
 
-from runtime.checkpoint import Taken
 from runtime.dead_letters import FailureGuard, Origin, dead_letter
 from runtime.metrics import Metrics
 from runtime.outbox import Outbox, Output
+from runtime.recovery import Taken
 from schemas.codec import Received, decode_raw, encode_frame, encode_snapshot, salvage
 from schemas.errors import DecodeError, InvalidMessage
 from schemas.messages import GatedRecord, RawRecord, Rejected, Snapshot, from_us
@@ -114,7 +114,10 @@ class GateStage:
         error = broken or outcome.dead
         if error is not None:
             outputs.append(self._dead(message, origin, error))
-        self._outbox.add(origin.partition, origin.offset, record.camera, outputs)
+        # No snapshot where nothing went on: one beside an output topic that still ends with records
+        # of an earlier frames-raw would make those look like what was published of this one.
+        moved = None if outcome.record is None else record.camera
+        self._outbox.add(origin.partition, origin.offset, moved, outputs)
         if error is not None:
             self._guard.failed(message.key, error)
         else:

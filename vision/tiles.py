@@ -20,9 +20,9 @@ Tiles = NDArray[np.float32]  # (height / 4, width / 4)
 # everywhere, and 3 grey levels count in a nearly black yard (0..255 becomes 11..181).
 STABILISE = (11.3 * np.sqrt(np.arange(256) + 1.0)).astype(np.float32)
 
-# Share of the tiles that the light is fitted on in the second round: those that fit best.
+# Share of the tiles that the light is fitted on again: those that fit best.
 _TRUSTED_SHARE = 0.7
-# After one refit a van that fills a quarter of the picture still pulls at the light; after two no more.
+# After one a van that fills a quarter of the picture still pulls at the light; after two no more.
 _REFITS = 2
 # Beyond this (0.36 to 2.8 in luma) it is no longer "the same scene in another light": without a
 # bound a covered lens would fit any scene with a gain of 0.
@@ -68,8 +68,8 @@ def differences(reference: Luma, current: Stabilised, rows_per_tile: int = TILE_
 def fit_light(reference: Tiles, current: Tiles) -> tuple[float, float]:
     """Gain and offset with which `reference` comes closest to `current`, robustly.
 
-    Least squares over all tiles, then again over the 70 % that fit best, so that what moved does not
-    count as light. The gain is bounded. Equal tiles give exactly (1, 0).
+    Least squares over all tiles, then twice over the 70 % that fit best, so that what moved does
+    not count as light. The gain is bounded. Equal tiles give exactly (1, 0).
     """
     x, y = reference.ravel().astype(np.float64), current.ravel().astype(np.float64)
     if np.array_equal(x, y):

@@ -44,7 +44,8 @@ def cameras(played: Plan, clips: Mapping[str, Path]) -> dict[str, Any]:
         # Its least busy seconds: two or three people, by its annotated boxes.
         sources["campus-quiet"] = {"kind": "video", "path": path, "start_s": 40, "stop_s": 48}
     if "tree" in clips:
-        sources["tree"] = {"kind": "video", "path": str(clips["tree"])}
+        # Later on a hand fills the picture.
+        sources["tree"] = {"kind": "video", "path": str(clips["tree"]), "stop_s": 22}
     # Of this street somebody comes by between its 67th and 90th second, and a car after that.
     sources[STREET] = {"kind": "street", "seed": 8, "activity": 0.5}
     return {

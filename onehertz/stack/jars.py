@@ -138,8 +138,9 @@ def _fetch_by_maven(folder: Path, environment: Mapping[str, str]) -> None:
     project.write_text(pom())
     _run(
         [
-            *["mvn", "-q", "-B", "-f", str(project), "dependency:copy-dependencies"],
-            *["-DincludeScope=runtime", f"-DoutputDirectory={folder}"],
+            *["mvn", "-q", "-B", "-Dstyle.color=never", "-f", str(project)],
+            *["dependency:copy-dependencies", "-DincludeScope=runtime"],
+            f"-DoutputDirectory={folder}",
         ],
         environment,
     )

@@ -72,12 +72,16 @@ class Kafka(Server):
         self._recording = folder / "classes.recording"
         self._archive_note = folder / "classes.archive"
 
+    def was_killed(self) -> bool:
+        """Whether Kafka did not end well the last time, so that its next start takes longer."""
+        return needs_recovery(self._data)
+
     def start(self, broker_port: int, controller_port: int, programs: KafkaPrograms) -> None:
         """Start Kafka and wait until it answers. Raises PortTaken or FatalError."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not (self._data / "meta.properties").exists():
             self._format(programs)
-        elif needs_recovery(self._data):
+        elif self.was_killed():
             self._recovery.run(controller_port, programs)
         properties = server_properties(broker_port, controller_port, self._settings)
         (self.folder / PROPERTIES).write_text(render_properties(properties))

@@ -5,7 +5,7 @@ broker, so the metadata still say that the broker leads its partitions. Started 
 takes up its pending transactions, is fenced while it registers anew, sees partitions without a
 leader, takes them for deleted (TransactionMarkerChannelManager, KRaftMetadataCache) and drops the
 markers. A transaction whose commit was acknowledged just before the kill then hangs for ever, and
-read_committed consumers with it: seen after 4 of 19 kills right after a commit.
+read_committed consumers with it: seen after 4 of 20 kills right after a commit.
 
 So the controller first runs alone until it has fenced the broker of before; then the start is as
 after a clean stop. It costs 2 to 3 s, and saves the 9 s that a broker otherwise waits for the old

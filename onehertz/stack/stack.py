@@ -164,6 +164,8 @@ class Stack:
         cache = user_cache(self._environment)
         jars = kafka_jars(cache, self._say, self._environment)
         self._say(f"starting Kafka on 127.0.0.1:{ports.kafka} (Java {java.version})")
+        if self.kafka.was_killed():
+            self._say("Kafka did not end well: its controller cleans up first")
         programs = KafkaPrograms(java, jars, cache, self._environment)
         self.kafka.start(ports.kafka, ports.kafka_controller, programs)
         self._say("Kafka answers")

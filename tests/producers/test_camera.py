@@ -182,6 +182,14 @@ def test_now_is_the_clocks_now_and_never_runs_ahead_of_it(clip: dict[str, Any]) 
     assert last.captured_at_us <= START_US + 7
 
 
+def test_an_endless_source_that_is_stopped_may_hurry_up_to_now() -> None:
+    street = {"kind": "street", "width": 32, "height": 32}
+    ticks = camera(street, start_at="now", stop_after_s=60)
+    assert ticks.start_at_us == START_US + 7 - 60 * SECOND
+    with pytest.raises(UserError, match=r"^camera gate-1: .*run into the future"):
+        camera(street, start_at="now")
+
+
 def test_a_source_that_can_not_be_had_is_told_with_the_camera_s_name(tmp_path: Path) -> None:
     for source in (
         {"kind": "video", "path": str(tmp_path / "nowhere.mp4")},

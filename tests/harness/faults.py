@@ -1,0 +1,158 @@
+"""Faults at chosen or seeded points of a run: each is logged with where the line stood."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from runtime.errors import FatalError
+from tests.harness.line import HarnessError, Line, Role
+from tests.harness.observed import Watch, is_drained
+
+Action = Literal["kill", "stop", "cont", "restart", "terminate"]
+_DRAINED_EVERY_S = 0.3
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Something to wait for."""
+
+    text: str
+    holds: Callable[[Watch], bool]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is done to the line once `at` holds."""
+
+    at: Condition
+    text: str
+    do: Callable[[Line], None]
+
+
+def fault(at: Condition, action: Action, name: str) -> Fault:
+    """A signal for, or a restart of, one process."""
+    return Fault(at, f"{action} {name}", lambda line: getattr(line, action)(name))
+
+
+# ---------------------------------------------------------------- conditions
+
+
+def records(topic: str, count: int) -> Condition:
+    """The topic has come to hold so many committed records (and transactions' markers)."""
+    return Condition(
+        f"{count} records on {topic}", lambda watch: sum(watch.ends(topic).values()) >= count
+    )
+
+
+def rows(count: int) -> Condition:
+    """The table `frames` has so many rows."""
+    return Condition(f"{count} rows", lambda watch: watch.line.rows() >= count)
+
+
+def members(role: Role, count: int) -> Condition:
+    """The role's group is settled, all partitions belonging to so many processes."""
+
+    def holds(watch: Watch) -> bool:
+        owners = watch.owners(role)
+        all_owned = owners is not None and len(owners) == watch.line.settings.line.partitions
+        return all_owned and len(set((owners or {}).values())) == count
+
+    return Condition(f"{count} members share {role}", holds)
+
+
+def died(name: str) -> Condition:
+    """The process has ended by itself: its failpoint was hit."""
+    return Condition(f"{name} has died", lambda watch: name in dict(watch.line.deaths))
+
+
+def says(name: str, text: str) -> Condition:
+    """The process' log has it."""
+    return Condition(f"{name} says {text!r}", lambda watch: text in watch.line.log_of(name))
+
+
+# ---------------------------------------------------------------- the run
+
+
+def run(line: Line, faults: Sequence[Fault] = (), within_s: float = 120.0) -> Watch:
+    """Let the line work off its load, one fault after the other as its condition comes true.
+
+    What dies by itself is started again. Returns what was seen meanwhile once all is done and
+    committed. Raises HarnessError when that, or a fault's condition, does not come in time.
+    """
+    watch = Watch(line)
+    deadline = time.monotonic() + within_s
+    for one in faults:
+        _wait(watch, one.at, deadline)
+        line.note(f"{one.text} at {one.at.text}: {_where(watch)}")
+        one.do(line)
+    _wait(watch, Condition("all is done", _every(_DRAINED_EVERY_S, _is_drained)), deadline)
+    return watch
+
+
+def seeded(seed: int, names: Sequence[str], count: int, ticks: int) -> list[Fault]:
+    """`count` kills of processes, drawn by a seed, spread over the rows that are written.
+
+    Each is started again when a few rows more are there, so that others have to take over.
+    """
+    chance = random.Random(seed)
+    points = sorted(chance.sample(range(ticks // 20, ticks * 3 // 4), count))
+    faults = []
+    for point in points:
+        name = chance.choice(list(names))
+        faults += [fault(rows(point), "kill", name), fault(rows(0), "restart", name)]
+    return faults
+
+
+def _wait(watch: Watch, condition: Condition, deadline: float) -> None:
+    line = watch.line
+    roles: list[Role] = [
+        role for role in ("gate", "infer", "sql", "alerts") if line.instances(role)
+    ]
+    while not condition.holds(watch):
+        line.tend()
+        for role in roles:
+            watch.look(role)
+        if time.monotonic() > deadline:
+            where = _where(watch)
+            raise HarnessError(f"waited in vain for: {condition.text}; {where}\n{line.logs()}")
+        time.sleep(0.02)
+
+
+def _is_drained(watch: Watch) -> bool:
+    try:
+        return is_drained(watch.line)
+    except FatalError:
+        return False  # the broker is away
+
+
+def _every(seconds: float, true: Callable[[Watch], bool]) -> Callable[[Watch], bool]:
+    """As `true`, which is costly: asked at most so often, and false in between."""
+    next_at = 0.0
+
+    def holds(watch: Watch) -> bool:
+        nonlocal next_at
+        if time.monotonic() < next_at:
+            return False
+        answer = true(watch)
+        next_at = time.monotonic() + seconds
+        return answer
+
+    return holds
+
+
+def _where(watch: Watch) -> str:
+    """Committed offsets and ends of topics, for the log."""
+    ends = {
+        topic: list(watch.ends(topic).values())
+        for topic in ("frames-raw", "frames-gated", "detections", "alerts")
+    }
+    committed = {
+        role: watch.committed(role)
+        for role in ("gate", "infer", "sql", "alerts")
+        if watch.line.instances(role)
+    }
+    return f"rows {watch.line.rows()}, ends {ends}, committed {committed}"
