@@ -31,7 +31,7 @@ def dead_letter(
     error: InvalidMessage,
 ) -> tuple[str, Wire]:
     """The dead-letter topic, and the message as it came plus `dlq_*` headers."""
-    # One that was replayed and failed again has an earlier letter's headers: the last failure counts.
+    # One that was replayed and failed again has an earlier letter's headers: the last one counts.
     kept = [(n, content or b"") for n, content in headers or () if not n.startswith("dlq_")]
     kept += [
         ("dlq_stage", stage.encode()),

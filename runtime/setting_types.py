@@ -43,17 +43,17 @@ def takes_text(kinds: Sequence[Kind]) -> bool:
 
 
 def nearest(model: type[BaseModel], key: Key, data: Any) -> Key | None:
-    """A key that exists, for one that does not: with one part mended, or spelled much like it."""
+    """A key that exists, for one that does not: spelled much like it, or with one part mended."""
+    spelled = {"_".join(map(str, one)): one for one in _fixed_keys(model, ())}
+    close = difflib.get_close_matches("_".join(map(str, key)), spelled, n=1, cutoff=0.85)
+    if close:
+        return spelled[close[0]]
     for n, part in enumerate(key):
         if not kinds_at(model, key[: n + 1], data):
             close = difflib.get_close_matches(str(part), known_keys(model, key[:n], data), n=1)
             mended = (*key[:n], *close, *key[n + 1 :])
-            if close and kinds_at(model, mended, data):
-                return mended
-            break
-    spelled = {"_".join(map(str, one)): one for one in _fixed_keys(model, ())}
-    close = difflib.get_close_matches("_".join(map(str, key)), spelled, n=1, cutoff=0.8)
-    return spelled[close[0]] if close else None
+            return mended if close and kinds_at(model, mended, data) else None
+    return None
 
 
 def _fixed_keys(model: type[BaseModel], key: Key) -> Iterator[Key]:

@@ -6,9 +6,12 @@ Start-up (imports, joining a group, an engine's compilation) is in none of the f
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
+from benchmarks.method.pairing import Pair
+from benchmarks.method.results import Result, result
 from onehertz.processes import RoleProcess
 from runtime.errors import FatalError
 
@@ -85,12 +88,32 @@ def meter(role: RoleProcess, counter: str, total: int, within_s: float) -> Work:
             raise FatalError(f"{role.name}: not done in {within_s:g} s; {role.last_lines()}")
         time.sleep(_INTERVAL_S)
         records = role.metrics().get(counter)
-        if records is not None and role.is_running:
-            cpu_s = cpu_seconds(role.process.pid)
-            samples.append(Sample(time.monotonic(), cpu_s, records))
+        if records is not None:
+            with suppress(OSError):  # it has just ended
+                cpu_s = cpu_seconds(role.process.pid)
+                samples.append(Sample(time.monotonic(), cpu_s, records))
     if not role.is_running and role.process.returncode != 0:
         raise FatalError(f"{role.name}: exit code {role.process.returncode}; {role.last_lines()}")
     try:
         return at_work(samples, total)
     except ValueError as error:
         raise FatalError(f"{role.name}: {error}; give it more to do") from None
+
+
+def compared(
+    name: str,
+    rounds: Sequence[Mapping[str, Work]],
+    side: str,
+    what: str,
+    compared_with: str,
+    *,
+    wanted_rate: float | None = None,
+    wanted_cpu: float | None = None,
+) -> list[Result]:
+    """Two results, rate and CPU per `what`, of the rounds' `side` against their "bare" one."""
+    rates = [Pair(run[side].per_second, run["bare"].per_second) for run in rounds]
+    cpu = [Pair(run[side].cpu_ms, run["bare"].cpu_ms) for run in rounds]
+    return [
+        result(f"{name}.rate", rates, f"{what}s/s", compared_with, wanted_rate),
+        result(f"{name}.cpu", cpu, f"CPU ms/{what}", compared_with, wanted_cpu),
+    ]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from onehertz.verify.facts import Frame, name_of
 from onehertz.verify.findings import Findings, topic_place
 from schemas.codec import Received
 
@@ -44,11 +45,14 @@ def read_letter(received: Received, offset: int) -> Letter:
 
 
 def content_of(received: Received) -> bytes:
-    """A digest of key and value; a dead letter has those of its origin."""
-    key = received.key or b""
-    hashed = hashlib.blake2b(len(key).to_bytes(4, "big"), digest_size=8)
-    hashed.update(key)
-    hashed.update(received.value or b"")
+    """A digest of key, value and headers, without those that a dead letter adds to its origin's."""
+    hashed = hashlib.blake2b(digest_size=8)
+    parts = [received.key or b"", received.value or b""]
+    for name, value in received.headers or ():
+        if not name.startswith("dlq_"):
+            parts += [name.encode("utf-8", "surrogatepass"), value or b""]
+    for part in parts:
+        hashed.update(len(part).to_bytes(4, "big") + part)
     return hashed.digest()
 
 
@@ -99,6 +103,14 @@ class LetterJudge:
                     self._add(letter, "is not the message that lies where it comes from")
         for broken in self._broken:
             self._check_told(broken)
+
+    def expect(self, offset: int | None, stage: str, frame: Frame) -> None:
+        """A tick that `stage` has rejected for what lies at `offset`: that has a dead letter."""
+        if offset is None or offset < self.begin or self.at(offset, stage) is not None:
+            return
+        place = topic_place(self.topic, self.partition, offset)
+        told = f"{name_of(frame)}: rejected by {stage}, and not among the dead letters"
+        self.findings.add("unexplained", told, place)
 
     def at(self, offset: int, stage: str) -> Letter | None:
         """The dead letter that `stage` wrote of the message at `offset`."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 
 from onehertz.verify.absent import AbsentJudge
 from onehertz.verify.alerts import AlertJudge
 from onehertz.verify.draining import wait_until_drained
 from onehertz.verify.facts import Row, name_of
-from onehertz.verify.findings import Findings
+from onehertz.verify.findings import Findings, topic_place
 from onehertz.verify.partition import Done, PartitionReader
 from onehertz.verify.reading import READERS, LineReader, line_reader
 from onehertz.verify.report import Report
 from onehertz.verify.rows import row_query
+from onehertz.verify.runs import Run, gaps
 from onehertz.verify.tables import Mismatch, Tables, snapshot
 from runtime.kafka import KafkaSettings
 from runtime.topics import LineSettings, check_topics
@@ -74,6 +76,7 @@ class _LineJudge:
         self._findings = self._report.findings
         self._alerts = AlertJudge(reader.name("alerts"), self._findings)
         self._models: set[str] = set()
+        self._runs: dict[tuple[str, str], list[tuple[int, Run]]] = defaultdict(list)
         self._alert_begins: list[int] = []
 
     def judge(self) -> Report:
@@ -86,6 +89,7 @@ class _LineJudge:
             self._tell(f"partition {number} of {len(partitions)}")
             self._judge_partition(number, rows)
         rows.finish()
+        self._judge_numbers()
         self._tell("the tables")
         self._judge_tables()
         self._report.read = dict(self._reader.read)
@@ -107,8 +111,19 @@ class _LineJudge:
         report.older_rows += judged.rows.older
         report.in_flight += absent.in_flight
         report.in_flight += sum(letters.in_flight for letters in judged.letters.values())
+        for key, run in judged.raw.runs.items():
+            self._runs[key].append((number, run))
         self._models |= judged.results.models
         self._alert_begins.append(reading.begin("alerts"))
+
+    def _judge_numbers(self) -> None:
+        topic = self._reader.name("frames-raw")
+        for (camera, name), runs in self._runs.items():
+            for gap in gaps(runs):
+                told = f"{camera}: run {name} has no number {gap.first}"
+                told += f" to {gap.last}" if gap.size > 1 else ""
+                place = topic_place(topic, gap.partition, gap.offset)
+                self._findings.add("lost", told, f"before {place}", gap.size)
 
     def _judge_tables(self) -> None:
         for found in self._tables.boxes_without_row(sorted(self._models)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from onehertz.verify.alerts import AlertJudge
 from onehertz.verify.facts import Raw, Row, gated_fact, malformed_fact, raw_fact, result_fact
@@ -21,6 +21,8 @@ from schemas.errors import DecodeError
 # By stage and topic, by partition: the offset before which the stage says it is done.
 Done = dict[tuple[str, str], dict[int, int]]
 T = TypeVar("T")
+
+UNUSABLE: Final = frozenset({"undecodable", "too-small", "too-large", "malformed"})
 
 
 class Judged(NamedTuple):
@@ -55,6 +57,7 @@ class PartitionReader:
         self._alerts(results, alerts)
         for letters in self._letters.values():
             letters.finish()
+        self._rejections(gated, results)
         judge = RowJudge(raw, results, self._cut, self._findings)
         for row in rows:
             judge.take(row)
@@ -72,7 +75,6 @@ class PartitionReader:
             self._letters[topic].take(took.received, took.offset, error)
             if fact is not None:
                 judge.take(fact)
-        judge.finish()
         return judge
 
     def _gated(self, raw: RawJudge) -> GatedJudge:
@@ -101,6 +103,16 @@ class PartitionReader:
     def _alerts(self, results: ResultJudge, judge: AlertJudge) -> None:
         for took, record in self._decoded("alerts", decode_alert):
             judge.take(record, self._partition, took.offset, results)
+
+    def _rejections(self, gated: GatedJudge, results: ResultJudge) -> None:
+        """What a stage could not use goes on as rejected, and to the dead letters."""
+        for record in gated.by_offset.values():
+            if record.why in UNUSABLE:
+                self._letters["frames-raw"].expect(record.raw_offset, "gate", record.frame)
+        for result in results.winners.values():
+            before = gated.by_offset.get(result.said.gated_offset or 0)
+            if result.said.reason in UNUSABLE and before is not None and before.status == "kept":
+                self._letters["frames-gated"].expect(before.offset, "infer", result.frame)
 
     def _decoded(self, topic: str, decode: Callable[[Received], T]) -> Iterable[tuple[Took, T]]:
         for took in self._messages(topic):
@@ -146,4 +158,5 @@ def _raw_of(took: Took) -> tuple[str | None, Raw | None]:
     except DecodeError as error:
         rejected = salvage(took.received, error)
         return str(error), None if rejected is None else malformed_fact(rejected, took.offset)
-    return None, raw_fact(record, took.offset, took.appended_at_us)
+    fact = raw_fact(record, took.offset, took.appended_at_us)
+    return None if fact.possible else "capture-time: impossible", fact

@@ -28,9 +28,9 @@ class RawJudge:
     findings: Findings
     by_offset: dict[int, Raw] = field(default_factory=dict)
     ticks: dict[Frame, Raw] = field(default_factory=dict)  # accepted ones, by first occurrence
+    runs: dict[tuple[str, str], Run] = field(default_factory=dict)  # by camera and run
     _malformed: dict[Frame, Raw] = field(default_factory=dict)
     _cameras: dict[str, _Camera] = field(default_factory=dict)
-    _runs: dict[tuple[str, str], Run] = field(default_factory=dict)
     _numbered: set[Frame] = field(default_factory=set)  # impossible ones that have been counted
 
     def take(self, raw: Raw) -> None:
@@ -56,21 +56,9 @@ class RawJudge:
         if frame in self._malformed:
             self.ticks.setdefault(frame, self._malformed[frame])
 
-    def finish(self) -> None:
-        """Judge what only the end shows: gaps that nothing has filled."""
-        for (camera, run), seen in self._runs.items():
-            if self.begin == 0 and seen.first > 1:
-                what = f"{camera}: run {run} begins with number {seen.first}"
-                look = f"{self.topic}[{self.partition}], ce_run {run}"
-                self.findings.add("lost", what, look, seen.first)
-            for gap in seen.gaps:
-                what = f"{camera}: run {run} has no number {gap.first}"
-                what += f" to {gap.last}" if gap.size > 1 else ""
-                self.findings.add("lost", what, f"before {self._place(gap.offset)}", gap.size)
-
     def _number(self, raw: Raw) -> Place:
         key = (raw.frame[0], raw.run)
-        run = self._runs.setdefault(key, Run(whole=self.begin == 0))
+        run = self.runs.setdefault(key, Run(whole=self.begin == 0))
         place = run.take(raw.seq, raw.offset)
         if place == "late":
             self._add("out_of_order", raw, f"number {raw.seq} comes after later ones of its run")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 # next: as it must be; beyond: it leaves a gap; late: it fills one; again: it was given before;
@@ -9,11 +10,20 @@ from typing import Literal, NamedTuple
 Place = Literal["next", "beyond", "late", "again", "older"]
 
 
-class Gap(NamedTuple):
-    """Numbers `first` to `last` are missing before the message at `offset`."""
+class Stretch(NamedTuple):
+    """Numbers `first` to `last` are there; the message with `first` lies at `offset`."""
 
     first: int
     last: int
+    offset: int
+
+
+class Gap(NamedTuple):
+    """Numbers `first` to `last` are missing before the message at `offset` of a partition."""
+
+    first: int
+    last: int
+    partition: int
     offset: int
 
     @property
@@ -22,46 +32,50 @@ class Gap(NamedTuple):
 
 
 class Run:
-    """Takes the numbers of first occurrences in their order; remembers the ends and the gaps.
+    """Takes the numbers of first occurrences in their order; remembers where they are without gap.
 
     `whole`: the topic's beginning is still there, so that nothing can be older than what is seen.
     """
 
     def __init__(self, *, whole: bool) -> None:
-        self.gaps: list[Gap] = []
-        self._whole = whole
-        self._first: int | None = None
-        self._last = -1
+        self.whole = whole
+        self.stretches: list[Stretch] = []  # in the order of their numbers
 
     def take(self, seq: int, offset: int) -> Place:
         """Where the number stands among those before it."""
-        if self._first is None:
-            self._first = self._last = seq
+        if not self.stretches:
+            self.stretches.append(Stretch(seq, seq, offset))
             return "next"
-        if seq == self._last + 1:
-            self._last = seq
+        newest = self.stretches[-1]
+        if seq == newest.last + 1:
+            self.stretches[-1] = newest._replace(last=seq)
             return "next"
-        if seq > self._last:
-            self.gaps.append(Gap(self._last + 1, seq - 1, offset))
-            self._last = seq
+        if seq > newest.last:
+            self.stretches.append(Stretch(seq, seq, offset))
             return "beyond"
-        if seq >= self._first:
-            return self._fill(seq)
-        if not self._whole:
+        if not self.whole and seq < self.stretches[0].first:
             return "older"
-        if seq + 1 < self._first:
-            self.gaps.insert(0, Gap(seq + 1, self._first - 1, offset))
-        self._first = seq
+        if any(one.first <= seq <= one.last for one in self.stretches):
+            return "again"
+        self.stretches.append(Stretch(seq, seq, offset))
+        self.stretches.sort()
         return "late"
 
-    @property
-    def first(self) -> int:
-        return self._first or 0
 
-    def _fill(self, seq: int) -> Place:
-        for index, gap in enumerate(self.gaps):
-            if gap.first <= seq <= gap.last:
-                parts = [gap._replace(last=seq - 1), gap._replace(first=seq + 1)]
-                self.gaps[index : index + 1] = [part for part in parts if part.size > 0]
-                return "late"
-        return "again"
+def gaps(runs: Iterable[tuple[int, Run]]) -> list[Gap]:
+    """The numbers that are missing in a run, given all partitions (with number) that it is on.
+
+    What a run lacks at its end can't be told: a producer may be killed any time. At its beginning
+    it is told where that is still there; runs begin with 0, or, by other producers, with 1.
+    """
+    runs = list(runs)
+    stretches = sorted((one, partition) for partition, run in runs for one in run.stretches)
+    whole = all(run.whole for _, run in runs)
+    reached = -1 if whole else stretches[0][0].first - 1
+    found = []
+    for one, partition in stretches:
+        begins_with_1 = (reached, one.first) == (-1, 1)
+        if one.first > reached + 1 and not begins_with_1:
+            found.append(Gap(reached + 1, one.first - 1, partition, one.offset))
+        reached = max(reached, one.last)
+    return found

@@ -20,16 +20,21 @@ _RUN = "load"
 
 @dataclass(frozen=True)
 class Load:
-    """Messages of frames-raw in the order of sending; `ticks`: how many rows they make."""
+    """Messages of frames-raw in the order of sending; `ticks`: how many rows they make.
 
-    wires: tuple[Wire, ...]
+    Each goes with a camera's number: cameras are dealt out to the partitions in turn, so that all
+    have work. (By a hash of so few ids, one has a third and another nothing.)
+    """
+
+    wires: tuple[tuple[int, Wire], ...]
     ticks: int
 
     def produce(self, line: Line) -> None:
         """Send all of it, and wait until the broker has it."""
         sender = Sender(line.settings.kafka)
-        for wire in self.wires:
-            sender.send(line.topic("frames-raw"), wire)
+        partitions = line.settings.line.partitions
+        for number, wire in self.wires:
+            sender.send(line.topic("frames-raw"), wire, partition=number % partitions)
         assert sender.flush(60.0) == 0
 
 
@@ -43,7 +48,12 @@ def street_load(cameras: int, ticks: int, activity: float = 0.4) -> Load:
         raise ValueError("the oddities need 5 cameras and 40 ticks")
     columns = [_street(number, ticks, activity) for number in range(cameras)]
     _make_odd(columns)
-    wires = [wire for second in zip(*columns, strict=True) for wires in second for wire in wires]
+    wires = [
+        (number, wire)
+        for second in zip(*columns, strict=True)
+        for number, sent in enumerate(second)
+        for wire in sent
+    ]
     return Load(tuple(wires), cameras * ticks + 1)
 
 

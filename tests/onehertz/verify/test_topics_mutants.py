@@ -1,4 +1,4 @@
-"""Topics on which something is missing, doubled, swapped or made up; and what only looks like it."""
+"""Topics on which something is missing, doubled, swapped or made up, or only looks so."""
 
 from __future__ import annotations
 
@@ -225,7 +225,7 @@ def test_same_as_a_frame_beyond_the_refresh_limit_is_unexplained(fill: Fill) -> 
         far = tick(NORTH, 607, seq=10)
         story.frame("frames-raw", 0, captured(NORTH, 607, seq=10), "produce")
         far |= {"raw_offset": 10}
-        same = {"same_as": frame(NORTH, 6), "score": 0.25}
+        same: dict[str, Any] = {"same_as": frame(NORTH, 6), "score": 0.25}
         gated = story.frame("frames-gated", 0, Unchanged(**far, **same), "gate")
         story.frame("detections", 0, Unchanged(**far, **same, gated_offset=gated), "infer")
         return story
@@ -301,8 +301,12 @@ def test_a_dead_letter_with_a_wrong_origin_is_unexplained(
 
 @pytest.mark.parametrize(
     ("topic", "stages"),
-    [("frames-raw", ["gate"]), ("frames-gated", ["infer"]), ("alerts", ["sql"])]
-    + [("detections", ["sql", "alerts"])],
+    [
+        ("frames-raw", ["gate"]),
+        ("frames-gated", ["infer"]),
+        ("detections", ["sql", "alerts"]),
+        ("alerts", ["sql"]),
+    ],
 )
 def test_a_message_that_nobody_can_use_needs_a_dead_letter_of_each_reader(
     fill: Fill, database: str, topic: str, stages: list[str]
@@ -367,6 +371,17 @@ def test_a_malformed_tick_may_go_on_as_rejected(fill: Fill) -> None:
     report = fill(write).verify()
     assert report.findings.first(5) == []
     assert (report.ok, report.ticks, report.rows) == (True, TICKS + 1, TICKS + 1)
+
+
+def test_a_tick_that_was_rejected_without_a_dead_letter_is_unexplained(fill: Fill) -> None:
+    def write(prefix: str) -> Story:
+        story = only_north(prefix)
+        story.wires("frames-raw-dlq", 0).clear()
+        return story
+
+    report = fill(write).verify()
+    assert counts(report) == (0, 0, 0, 1)
+    assert told(report, frame(NORTH, 5), "not among the dead letters", "frames-raw[0]@5")
 
 
 def test_an_alert_of_a_tick_that_is_not_there_is_unexplained(fill: Fill) -> None:

@@ -1,0 +1,21 @@
+"""Runs one bare loop; see the package."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+
+LOOPS = ("consume", "copy_rows", "detect", "encode", "forward", "idle")
+
+
+def main() -> None:
+    name, arguments = sys.argv[1:]
+    if name not in LOOPS:
+        raise SystemExit(f"there is no bare loop {name}; there are: {', '.join(LOOPS)}")
+    run = importlib.import_module(f"benchmarks.bare.{name}").run
+    print(json.dumps(run(**json.loads(arguments))))
+
+
+if __name__ == "__main__":
+    main()
