@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from onehertz.stack import postgres_programs
-from onehertz.stack.cache import user_cache_path
+from onehertz.stack.cache import java_cache_path
 from onehertz.stack.jars import KAFKA_VERSION, complete_jars, jars_folder, ways_to_fetch
 from onehertz.stack.java import find_java
 from onehertz.stack.lock import holder
@@ -74,7 +74,7 @@ def _java(environment: Mapping[str, str]) -> str:
 
 
 def _jars(environment: Mapping[str, str]) -> str:
-    folder = jars_folder(user_cache_path(environment))
+    folder = jars_folder(java_cache_path(environment))
     jars = complete_jars(folder)
     if jars is not None:
         return f"Kafka {KAFKA_VERSION}: {len(jars)} jars in {folder}"

@@ -18,16 +18,12 @@ from pathlib import Path
 
 from onehertz.assets.catalogue import Asset
 from onehertz.assets.sources import Refused
+from onehertz.cache import user_cache_path
 
 
 def user_cache() -> Path:
-    """`$ONEHERTZ_CACHE`, else `$XDG_CACHE_HOME/onehertz`, else `~/.cache/onehertz`."""
-    if own := os.environ.get("ONEHERTZ_CACHE"):
-        return Path(own).expanduser().absolute()
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    # The XDG specification: a relative path is invalid and to be ignored.
-    root = Path(base) if Path(base).is_absolute() else Path.home() / ".cache"
-    return root / "onehertz"
+    """The user's cache folder."""
+    return user_cache_path(os.environ)
 
 
 def sha256_of(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""The user's cache folder: what is fetched once and shared by all stacks of a user."""
+"""The user's cache folder, as the stack needs it: there, and fit for a Java class path."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from onehertz.cache import user_cache_path
 from onehertz.stack.problem import Problem
 
 
 def user_cache(environment: Mapping[str, str]) -> Path:
-    """The folder of `user_cache_path`, made where it is not there. Raises Problem."""
-    folder = user_cache_path(environment)
+    """The user's cache folder, made where it is not there. Raises Problem."""
+    folder = java_cache_path(environment)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -22,17 +23,9 @@ def user_cache(environment: Mapping[str, str]) -> Path:
     return folder
 
 
-def user_cache_path(environment: Mapping[str, str]) -> Path:
-    """`$ONEHERTZ_CACHE`, else `$XDG_CACHE_HOME/onehertz`, else `~/.cache/onehertz`.
-
-    Raises Problem where Java could not use it.
-    """
-    if own := environment.get("ONEHERTZ_CACHE"):
-        folder = Path(own).expanduser().absolute()
-    else:
-        base = environment.get("XDG_CACHE_HOME", "")
-        # The XDG Base Directory Specification: a relative path is to be ignored.
-        folder = (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "onehertz"
+def java_cache_path(environment: Mapping[str, str]) -> Path:
+    """The user's cache folder. Raises Problem where Java could not use it."""
+    folder = user_cache_path(environment)
     if os.pathsep in str(folder):
         raise Problem(
             f"{folder}: Java can't use a class path with '{os.pathsep}' in it",

@@ -12,7 +12,7 @@ from hypothesis import strategies as some
 from psycopg.conninfo import conninfo_to_dict
 
 from onehertz.stack import postgres
-from onehertz.stack.cache import user_cache_path
+from onehertz.stack.cache import java_cache_path
 from onehertz.stack.class_data import (
     adopt_recording,
     archive_path,
@@ -157,15 +157,15 @@ def test_the_cache_folder_goes_by_its_own_variable_then_by_xdg(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert user_cache_path({"ONEHERTZ_CACHE": "/a", "XDG_CACHE_HOME": "/b"}) == Path("/a")
-    assert user_cache_path({"XDG_CACHE_HOME": "/b"}) == Path("/b/onehertz")
-    assert user_cache_path({"XDG_CACHE_HOME": "b"}) == tmp_path / ".cache/onehertz"
-    assert user_cache_path({}) == tmp_path / ".cache/onehertz"
+    assert java_cache_path({"ONEHERTZ_CACHE": "/a", "XDG_CACHE_HOME": "/b"}) == Path("/a")
+    assert java_cache_path({"XDG_CACHE_HOME": "/b"}) == Path("/b/onehertz")
+    assert java_cache_path({"XDG_CACHE_HOME": "b"}) == tmp_path / ".cache/onehertz"
+    assert java_cache_path({}) == tmp_path / ".cache/onehertz"
 
 
 def test_a_cache_folder_that_java_can_not_use_is_told() -> None:
     with pytest.raises(Problem, match=r"class path.*ONEHERTZ_CACHE"):
-        user_cache_path({"ONEHERTZ_CACHE": "/a:b"})
+        java_cache_path({"ONEHERTZ_CACHE": "/a:b"})
 
 
 def test_without_need_no_capability_is_kept() -> None:
