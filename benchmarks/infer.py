@@ -48,6 +48,4 @@ def run(site: Site, rounds: int) -> list[Result]:
 def _worker(site: Site, line: Line, frames: int) -> Work:
     site.forget(line, "infer")
     # Given, not taken: those taken may wait in the batcher for seconds.
-    return line.metered(
-        "infer", "infer", counter="onehertz_records_given_total", total=frames
-    )
+    return line.metered("infer", "infer", counter="onehertz_records_given_total", total=frames)

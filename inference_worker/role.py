@@ -92,6 +92,7 @@ class _Worker:
         self._engine = ThreadPoolExecutor(1, "engine")
         self._sender = Sender(context.kafka)
         self._committed_at_s = 0.0
+        self._committed: dict[Place, int] = {}  # of the partitions that are ours
         self._subscription = Subscription(
             context.kafka,
             context.line.group(STAGE),
@@ -300,9 +301,12 @@ class _Worker:
         if not force and now_s - self._committed_at_s < _COMMIT_INTERVAL_S:
             return
         self._committed_at_s = now_s
-        self._context.failpoints.passing("infer.before-commit")
         done = self._done(self._subscription.owned)
-        self._subscription.commit(done)
+        fresh = {place: at for place, at in done.items() if self._committed.get(place) != at}
+        if fresh:
+            self._context.failpoints.passing("infer.before-commit")
+            self._subscription.commit(fresh)
+            self._committed |= fresh
         for (_, partition), lag in self._subscription.lag(done).items():
             self._context.metrics.set(
                 "onehertz_lag_records", lag, stage=STAGE, partition=str(partition)
@@ -326,6 +330,8 @@ class _Worker:
         numbers = {number for _, number in places}
         for number in numbers:
             self._order.revoke(number)
+        for place in places:
+            self._committed.pop(place, None)
         self._batcher.drop(lambda frame: frame.ticket.partition in numbers)
         log.info("partitions -%s", ", ".join(map(str, sorted(numbers))) or "none")
 

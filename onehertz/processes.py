@@ -11,20 +11,31 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from random import SystemRandom
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from onehertz.stack.ports import choose_port, is_free
+from runtime.environment import is_setting
 from runtime.errors import FatalError
 
+# Looked up here and not in the child: between fork and exec another thread's lock may be held.
+_PRCTL = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 _PR_SET_PDEATHSIG = 1
+_BEGAN_S = time.monotonic()
 _LOG_LINES = 15
+_STOP_S = 40.0
 
 
 class RoleProcess:
-    """One role in a process of its own; its log goes to `<folder>/<name>.log`."""
+    """One role in a process of its own; its log goes to `<folder>/<name>.log`.
+
+    It ends with the thread that starts it (Linux: SIGTERM by the kernel), however that ends: start
+    it in the main thread. Of this process' environment it gets all but settings (`ONEHERTZ_…`):
+    what counts are its arguments and the file that they name.
+    """
 
     def __init__(
         self,
@@ -54,9 +65,9 @@ class RoleProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=os.environ | self._environment | dict(extra_environment or {}),
+                env=_without_settings() | self._environment | dict(extra_environment or {}),
                 start_new_session=True,  # Ctrl-C goes to the parent alone, which then ends them
-                preexec_fn=_end_with_parent,
+                preexec_fn=partial(_end_with, os.getpid()),
             )
 
     @property
@@ -78,11 +89,19 @@ class RoleProcess:
         self.process.kill()
         self.process.wait()
 
-    def stop(self, within_s: float = 40.0) -> int:
+    def stop(self, within_s: float = _STOP_S) -> int:
         """SIGTERM, wait, and its exit code; a process that takes longer is killed."""
+        self.ask_to_stop()
+        return self.wait(within_s)
+
+    def ask_to_stop(self) -> None:
+        """SIGTERM. Once is enough: a role takes a second one for the wish not to drain."""
         if self.is_running:
             self.send(signal.SIGTERM)
             self.send(signal.SIGCONT)  # a stopped process could not act on it
+
+    def wait(self, within_s: float) -> int:
+        """Wait for its end, and its exit code; a process that takes longer is killed."""
         try:
             return self.process.wait(within_s)
         except subprocess.TimeoutExpired:
@@ -128,6 +147,7 @@ class Supervisor:
         self.roles = {role.name: role for role in roles}
         self._say = say
         self._max_starts = max_starts
+        self._retired: set[str] = set()
 
     def start(self, names: Sequence[str]) -> None:
         for name in names:
@@ -140,7 +160,7 @@ class Supervisor:
         can't run as it is configured (exit code 2).
         """
         for role in self.roles.values():
-            if role.starts == 0 or role.is_running:
+            if role.starts == 0 or role.is_running or role.name in self._retired:
                 continue
             code = role.process.returncode
             if code == 0 and role.name in ends_by_itself:
@@ -153,12 +173,26 @@ class Supervisor:
             self._say(f"{role.name} ended with exit code {code}: starting it again")
             role.start()
 
-    def wait_ready(self, names: Sequence[str], within_s: float) -> None:
-        """Until these roles are ready. Raises FatalError when that takes too long."""
+    def retire(self, name: str) -> int:
+        """Ask one to stop, and its exit code; it is not started again."""
+        self._retired.add(name)
+        return self.roles[name].stop()
+
+    def wait_ready(
+        self,
+        names: Sequence[str],
+        within_s: float,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Until these roles are ready; `meanwhile` is called ten times a second.
+
+        Raises FatalError when that takes too long, and as `check` does.
+        """
         deadline = time.monotonic() + within_s
         waiting = list(names)
         while waiting:
             self.check()
+            meanwhile()
             waiting = [name for name in waiting if not self.roles[name].is_ready()]
             if waiting and time.monotonic() > deadline:
                 role = self.roles[waiting[0]]
@@ -168,19 +202,39 @@ class Supervisor:
                 )
             time.sleep(0.1)
 
-    def stop(self) -> dict[str, int]:
-        """Ask all to stop, wait for them, and give their exit codes."""
+    def stop(self, within_s: float = _STOP_S) -> dict[str, int]:
+        """Ask all to stop, and their exit codes. Those that take longer together are killed."""
         started = [role for role in self.roles.values() if role.starts]
         for role in started:
-            if role.is_running:
-                role.send(signal.SIGTERM)
-        return {role.name: role.stop() for role in started}
+            role.ask_to_stop()
+        deadline = time.monotonic() + within_s
+        return {role.name: role.wait(max(0.0, deadline - time.monotonic())) for role in started}
 
 
-def _end_with_parent() -> None:
+def age_s() -> float:
+    """Seconds since this process was started, its interpreter's own start included.
+
+    Where there is no /proc: since this module was imported.
+    """
+    try:
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        # proc(5): field 22, in clock ticks since boot; the first after the name is number 3.
+        started_s = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - started_s
+    except (OSError, AttributeError):
+        return time.monotonic() - _BEGAN_S
+
+
+def _without_settings() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not is_setting(name)}
+
+
+def _end_with(parent: int) -> None:
     """In the child, before it becomes the role: end when the parent does, however that ends.
 
     Linux only; elsewhere a parent that is killed leaves its roles running.
     """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if _PRCTL is not None:
+        _PRCTL(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it has ended before the kernel was told
+            os._exit(1)

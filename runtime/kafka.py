@@ -166,6 +166,9 @@ def consumer_config(settings: KafkaSettings, group: str) -> dict[str, Any]:
         "session.timeout.ms": settings.session_timeout_ms,
         "heartbeat.interval.ms": min(1_000, settings.session_timeout_ms // 3),
         "max.poll.interval.ms": 300_000,
+        # So soon a topic that was deleted is noticed; by default 5 min, without partitions and idle.
+        "topic.metadata.refresh.interval.ms": 5_000,
+        "topic.metadata.propagation.max.ms": 5_000,
         "fetch.wait.max.ms": 50,
         "queued.max.messages.kbytes": max(1024, settings.receive_buffer_bytes // 1024),
         "fetch.message.max.bytes": 1024 * 1024,

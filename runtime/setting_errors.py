@@ -49,6 +49,8 @@ def explain(error: ValidationError, model: type[BaseModel], values: Values) -> s
 def _expectation(
     problem: Mapping[str, Any], key: Key, model: type[BaseModel], data: dict[str, Any]
 ) -> str:
+    if problem["type"] == "missing" and isinstance(key[-1], int):
+        return "this list is too short"
     if problem["type"] != "extra_forbidden":
         return _WORDS.get(problem["type"]) or _reworded(str(problem["msg"]))
     known = known_keys(model, key[:-1], data)
@@ -74,9 +76,9 @@ def _written(location: tuple[str | int, ...], data: Any, *, is_missing: bool) ->
                 continue
             data = data.get(part)
         elif isinstance(data, list):
-            if not isinstance(part, int) or part >= len(data):
+            if not isinstance(part, int) or not (part < len(data) or is_absent_key):
                 continue
-            data = data[part]
+            data = data[part] if part < len(data) else None
         else:
             continue
         key.append(part)

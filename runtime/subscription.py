@@ -20,7 +20,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from runtime.errors import FatalError, OnehertzError
+from runtime.errors import FatalError, Fenced, OnehertzError
 from runtime.kafka import (
     MISSING_TOPIC,
     KafkaSettings,
@@ -29,6 +29,7 @@ from runtime.kafka import (
     made,
     missing_topic,
 )
+from runtime.transactions import generation_of
 
 log = logging.getLogger("onehertz.subscription")
 
@@ -132,8 +133,16 @@ class Subscription:
             self._uncommitted = {}
 
     def group_metadata(self) -> bytes:
-        """The group's generation and this member, for stamping a transaction's offsets."""
-        return bytes(self._consumer.consumer_group_metadata())
+        """The group's generation and this member, for stamping a transaction's offsets.
+
+        Raises Fenced when this process is no member (any more).
+        """
+        metadata = bytes(self._consumer.consumer_group_metadata())
+        # The client may learn of a lost session before this thread is told. Its metadata are blank
+        # then, and Kafka takes offsets with a blank stamp from anybody (seen with 4.3.1).
+        if generation_of(metadata) < 0:
+            raise Fenced("this process is no member of its group any more")
+        return metadata
 
     def pause(self) -> None:
         """Fetch nothing until `resume`, and stay in the group: go on calling `poll`."""

@@ -32,6 +32,8 @@ log = logging.getLogger("onehertz.transactions")
 # takes 3 to 15 s.
 _PATIENCE_S = 120.0
 _SLICE_S = 2.0
+# Of the one form of group metadata that confluent-kafka knows.
+_MAGIC = b"CGMDv2:"
 
 
 def group_metadata(group: str, generation: int, member: str) -> bytes:
@@ -41,7 +43,13 @@ def group_metadata(group: str, generation: int, member: str) -> bytes:
     the version is pinned.
     """
     names = group.encode() + b"\0" + member.encode() + b"\0"
-    return b"CGMDv2:" + struct.pack("<i", generation) + names + b"\1"
+    return _MAGIC + struct.pack("<i", generation) + names + b"\1"
+
+
+def generation_of(metadata: bytes) -> int:
+    """The generation in a consumer group metadata; -1: not a member, or not any more."""
+    (generation,) = struct.unpack_from("<i", metadata, len(_MAGIC))
+    return int(generation)
 
 
 class Transactions:

@@ -21,6 +21,7 @@ WIDTH, HEIGHT = 640, 480
 FRAME_BYTES = 30_000
 _SCENES, _TICKS_PER_SCENE = 8, 8
 _LARGEST_MISS = 0.1  # of FRAME_BYTES, for the mean of all pictures
+_STAGES = ("produce", "gate", "infer")
 _LABELS = ("person", "car", "bicycle", "dog")
 _FLUSH_S = 120.0
 
@@ -79,7 +80,9 @@ def results(count: int, began_at: datetime) -> Iterator[Inferred | Unchanged]:
         common = tick | {
             "raw_offset": tick["seq"],
             "gated_offset": tick["seq"],
-            "stages": {name: _times(tick, n) for n, name in enumerate(("produce", "gate", "infer"))},
+            "stages": {
+                name: _times(tick, n) for n, name in enumerate(("produce", "gate", "infer"))
+            },
         }
         if tick["seq"] % 3:
             yield Unchanged(**common, same_as=reference[camera], score=1.25)

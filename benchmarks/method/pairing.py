@@ -8,6 +8,7 @@ rounds' ratios say how much to believe it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from statistics import median
 from typing import NamedTuple, TypeVar
 
@@ -64,4 +65,4 @@ def windows(values: Sequence[T], count: int) -> list[Sequence[T]]:
     if not 1 <= count <= len(values):
         raise ValueError(f"{len(values)} values can't be cut into {count} parts")
     edges = [len(values) * part // count for part in range(count + 1)]
-    return [values[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [values[start:end] for start, end in pairwise(edges)]

@@ -3,57 +3,39 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-import psycopg
 from rich.console import Console
-from rich.live import Live
 
 from onehertz.assets.progress import RichProgress
-from onehertz.demo import run
-from onehertz.demo.outcome import Outcome
-from onehertz.demo.pictures import save_best_frames
+from onehertz.demo.interruption import Interrupted, Interruption
 from onehertz.demo.report import print_outcome, print_queries, print_where_to_look
-from onehertz.demo.table import live_table
-from onehertz.demo.watch import Watcher
-from onehertz.stack.stack import DEFAULT_FOLDER
+from onehertz.demo.run import Ended, Wish, run
+from onehertz.demo.screen import Screen
+from onehertz.processes import age_s
+from onehertz.stack import postgres_programs
+from onehertz.stack.stack import DEFAULT_FOLDER, Stack
+from runtime.errors import UserError
 from runtime.lifecycle import EXIT_FAILED
 
-FOLDER = Path(".onehertz/demo")
-_LOOK_EVERY_S = 1.0
-_LINE_EVERY_S = 10.0
 
-
-class _Screen:
-    """The live table on a terminal; elsewhere a line every few seconds."""
-
-    def __init__(self, console: Console, live: Live | None) -> None:
-        self._console = console
-        self._live = live
-        self._line_at_s = 0.0
-        self.notes: list[str] = []
-
-    def say(self, line: str) -> None:
-        if self._live is None:
-            self._console.print(line, soft_wrap=True, highlight=False, markup=False)
-        else:
-            self.notes.append(line)
-
-    def show(self, watcher: Watcher, planned: int) -> None:
-        began_s = time.monotonic()
-        view = watcher.view()
-        if self._live is not None:
-            self._live.update(live_table(view, planned, self.notes), refresh=True)
-        elif began_s - self._line_at_s >= _LINE_EVERY_S:
-            self._line_at_s = began_s
-            total = planned * len(view.cameras)
-            self.say(f"{view.rows}/{total} rows, {view.detections} detections, lag {view.lags}")
-        time.sleep(max(0.0, _LOOK_EVERY_S - (time.monotonic() - began_s)))
+def _instant(
+    _context: click.Context, _option: click.Parameter, value: str | None
+) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        given = datetime.fromisoformat(value)
+    except ValueError:
+        raise UserError(
+            f"--start-at {value}: expected a time such as 2026-11-01T12:00:00Z"
+        ) from None
+    return given.replace(tzinfo=given.tzinfo or UTC)
 
 
 @click.command(epilog="Example: onehertz demo --seconds 45 --json")
@@ -61,62 +43,72 @@ class _Screen:
               help="Real time that the cameras are played for.")  # fmt: skip
 @click.option("--speed", type=click.FloatRange(0.1, 50), default=4.0, show_default=True,
               help="Times real time.")  # fmt: skip
+@click.option("--start-at", callback=_instant, metavar="TIME",
+              help="Capture time of the first tick (UTC, or with its offset). The same one gives "
+              "the same rows again. Default: so that the last tick is of about now.")  # fmt: skip
 @click.option("--keep", is_flag=True, help="Leave Kafka and PostgreSQL running at the end.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
-def demo(seconds: int, speed: float, keep: bool, as_json: bool) -> None:
+def demo(seconds: int, speed: float, start_at: datetime | None, keep: bool, as_json: bool) -> None:
     """The whole line on this machine: real video, Kafka, detector and PostgreSQL.
 
-    Exit code 1 if a captured tick has not exactly one row.
+    Four cameras are played through the five roles, each a process of its own; a role that dies is
+    started again. Ctrl-C ends the cameras early and reports what there is; a second one stops
+    everything at once. Kafka and PostgreSQL are stopped at the end, unless they ran before or
+    --keep is given. A demo that is killed takes its roles along, and leaves the two servers up:
+    'onehertz down' stops them.
+
+    Exit code 1 if a captured tick has not exactly one row, 130 after Ctrl-C.
     """
     console = Console(stderr=as_json)
-    screen = _Screen(console, None)
-    clips = run.fetch_assets(screen.say, RichProgress(Console(stderr=True)))
-    stack = run.stack_in(DEFAULT_FOLDER, screen.say)
-    endpoints = stack.up()
+    screen = Screen(console, age_s, live=console.is_terminal and not as_json)
+    interruption = Interruption()
+
+    def report(ended: Ended) -> None:
+        if as_json:
+            click.echo(json.dumps(ended.outcome.as_json()))
+            return
+        print_outcome(console, ended.outcome)
+        print_queries(console, ended.connection)
+        stays_up = keep or was_up
+        print_where_to_look(console, ended.pictures, _commands(ended, stays_up), up=stays_up)
+        console.print()
+
+    was_up = Stack(DEFAULT_FOLDER).status().is_up
     try:
-        settings, played, config = run.prepare(FOLDER, endpoints, clips, seconds, speed)
-        screen.say(
-            f"{len(settings.cameras)} cameras, {played.media_s} ticks each, {speed:g} times real "
-            f"time; logs in {FOLDER / 'logs'}"
+        outcome = run(
+            Wish(seconds, speed, start_at, keep),
+            DEFAULT_FOLDER,
+            screen,
+            RichProgress(console),
+            interruption,
+            report,
         )
-        with psycopg.connect(settings.sql.conninfo(), autocommit=True) as connection:
-            supervisor = run.supervisor(config, FOLDER / "logs", screen.say)
-            running = run.Running(
-                settings, played, connection, Watcher(settings, connection), supervisor
-            )
-            outcome = _play(running, screen, console, as_json)
-            pictures = save_best_frames(settings, connection, FOLDER / "snapshots")
-            if as_json:
-                sys.stdout.write(json.dumps(outcome.as_json()) + "\n")
-            else:
-                print_outcome(console, outcome)
-                print_queries(console, connection)
-                print_where_to_look(console, pictures, config, kept_up=keep)
-    finally:
-        if not keep:
-            stack.down()
+    except Interrupted:
+        screen.say("stopped at once: nothing is reported")
+        raise click.exceptions.Exit(interruption.exit_code) from None
+    if interruption.requested:
+        raise click.exceptions.Exit(interruption.exit_code)
     if not outcome.is_equal:
         raise click.exceptions.Exit(EXIT_FAILED)
 
 
-def _play(running: run.Running, screen: _Screen, console: Console, as_json: bool) -> Outcome:
-    screen.say("starting the roles: gate, infer, sink sql, sink alerts")
-    try:
-        running.supervisor.start(run.CONSUMERS)
-        with _live(screen, console, wanted=console.is_terminal and not as_json):
-            return run.play(running, screen, screen.say)
-    finally:
-        running.supervisor.stop()
+def _commands(ended: Ended, up: bool) -> list[str]:
+    """What to type to look around, as it has to be typed here."""
+    onehertz = _as_typed(Path(sys.argv[0]))
+    psql = shutil.which("psql") or _as_typed(postgres_programs.find_binaries() / "psql")
+    config = f"--config {ended.config}"
+    return [
+        *([] if up else [f"{onehertz} up"]),
+        f"{onehertz} verify {config}",
+        f"{onehertz} alerts tail --from-beginning --no-follow {config}",
+        f"{onehertz} frames save --camera street --from-beginning --count 3 {config}",
+        f"{psql} '{ended.dsn}'",
+        f"{onehertz} down",
+    ]
 
 
-@contextmanager
-def _live(screen: _Screen, console: Console, *, wanted: bool) -> Iterator[None]:
-    if not wanted:
-        yield
-        return
-    with Live(console=console, auto_refresh=False) as live:
-        screen._live = live
-        try:
-            yield
-        finally:
-            screen._live = None
+def _as_typed(program: Path) -> str:
+    if found := shutil.which(program.name):
+        if Path(found).samefile(program):
+            return program.name
+    return os.path.relpath(program) if program.is_relative_to(Path.cwd()) else str(program)

@@ -24,6 +24,11 @@ WHERE entered_at IS NOT NULL
 ORDER BY written_at DESC
 LIMIT %(newest)s;
 
+-- [first_detection] When the first detection was there; NULL before.
+SELECT min(f.written_at)
+FROM frames AS f
+JOIN detections AS d USING (camera, captured_at, model);
+
 -- [best_frames] Of each camera the inferred frame with the most that is sure.
 SELECT DISTINCT ON (f.camera) f.camera, f.captured_at, f.partition, f.raw_offset
 FROM frames AS f
@@ -39,33 +44,34 @@ JOIN frames AS f USING (camera, captured_at, model)
 WHERE camera = %(camera)s AND captured_at = %(captured_at)s
 ORDER BY d.n;
 
--- [busiest] Which minutes had the most people, by camera?
-SELECT camera, minute, n AS person_boxes
-FROM camera_minute_objects
-WHERE label = 'person'
-ORDER BY n DESC, camera, minute
-LIMIT 5;
-
--- [dwell] For how long in all was nobody, somebody or a crowd there? Unchanged seconds count too.
+-- [dwell] For how long was nobody, somebody or a crowd there? Unchanged seconds count too.
 SELECT camera,
-       CASE WHEN NOT known THEN 'unknown'
-            WHEN people = 0 THEN 'nobody'
-            WHEN people < 5 THEN '1 to 4 people'
-            ELSE '5 or more' END AS what,
+       CASE WHEN NOT known THEN 'unknown' WHEN people = 0 THEN 'nobody'
+            WHEN people < 5 THEN '1 to 4 people' ELSE '5 or more' END AS what,
        count(*) AS seconds
-FROM (SELECT camera, captured_at, known, count(*) FILTER (WHERE label = 'person') AS people
+FROM (SELECT camera, captured_at, known,
+             count(*) FILTER (WHERE label = 'person') AS people
       FROM detections_at_every_second
       GROUP BY camera, captured_at, known) AS ticks
 GROUP BY camera, what
 ORDER BY camera, seconds DESC;
 
--- [saved] What did the gate do with each camera, and what did its audit find?
-SELECT f.camera,
-       count(*) AS ticks,
+-- [alarms] Which alerts were raised, when (UTC), and for how long did they last?
+SELECT rule, camera, to_char(raised_at AT TIME ZONE 'UTC', 'HH24:MI:SS') AS raised,
+       CASE WHEN state = 'cleared'
+            THEN extract(epoch FROM ended_at - began_at)::int || ' s'
+            ELSE 'goes on' END AS lasted
+FROM alerts
+ORDER BY raised_at, camera
+LIMIT 10;
+
+-- [audited] What did the gate drop, and what did its own random checks find?
+SELECT f.camera, count(*) AS ticks,
        count(*) FILTER (WHERE f.status = 'inferred') AS inferred,
-       round(100.0 * count(*) FILTER (WHERE f.status <> 'inferred') / count(*), 1) AS not_inferred_pct,
+       round(100.0 * count(*) FILTER (WHERE f.status = 'unchanged')
+             / count(*), 1) AS dropped_pct,
        count(a.captured_at) AS audited,
-       count(a.captured_at) FILTER (WHERE a.same) AS audits_with_the_same_objects
+       count(a.captured_at) FILTER (WHERE a.same) AS agreed
 FROM frames AS f
 LEFT JOIN gate_audit AS a USING (camera, captured_at)
 GROUP BY f.camera

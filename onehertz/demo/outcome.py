@@ -21,6 +21,8 @@ class Saving:
     """CPU that inferring every frame would have cost more; all terms measured in this run.
 
     saved per tick = share not inferred x CPU of an inference - CPU of the gate on a tick
+
+    The gate looks at every tick, so its cost is not multiplied with the share.
     """
 
     ticks: int
@@ -55,15 +57,16 @@ class Outcome:
     view: View
     alert_changes: dict[str, int]
     saving: Saving | None  # None: a role was restarted, so its CPU time is not known
+    first_detection_s: float | None = None  # after the command was started
 
     @property
     def is_equal(self) -> bool:
-        """Whether every tick that was captured has exactly one row, and every row a status."""
+        """Whether there are ticks, each has exactly one row, and there is no other row."""
         rows = {name: camera.rows for name, camera in self.view.cameras.items() if camera.rows}
-        return rows == {name: count for name, count in self.captured.items() if count}
+        return bool(rows) and rows == {name: n for name, n in self.captured.items() if n}
 
     def as_json(self) -> dict[str, Any]:
-        """The object that `--json` prints: an interface, see the README."""
+        """The object that `--json` prints: an interface, its keys are in DESIGN's table."""
         cameras = {}
         labels: Counter[str] = Counter()
         for name, camera in sorted(self.view.cameras.items()):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from onehertz.stack.status import Endpoints
+from runtime.errors import UserError
 from schemas.messages import from_us
 
 STREET = "street"
 PARTITIONS = 8
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # an earlier capture time is taken for a broken clock
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,22 @@ class Plan:
         return round(self.seconds * self.speed)
 
 
-def plan(seconds: int, speed: float, now_us: int) -> Plan:
-    """A plan whose last tick was captured about now, on a whole second."""
-    media_us = round(seconds * speed) * 1_000_000
-    return Plan(seconds, speed, from_us((now_us - media_us) // 1_000_000 * 1_000_000))
+def plan(seconds: int, speed: float, now_us: int, start_at: datetime | None = None) -> Plan:
+    """A plan from `start_at`; without one, its last tick was captured about now.
+
+    Capture times begin on a whole second. Raises UserError for a start from which the line would
+    take the ticks for those of a broken clock.
+    """
+    media = timedelta(seconds=round(seconds * speed))
+    latest = from_us((now_us // 1_000_000) * 1_000_000) - media
+    if start_at is None:
+        return Plan(seconds, speed, latest)
+    if not _EARLIEST <= start_at <= latest:
+        raise UserError(
+            f"--start-at {start_at.isoformat()}: must be at least {media.total_seconds():.0f} s "
+            "ago (that is what is played), and after the year 1999"
+        )
+    return Plan(seconds, speed, start_at.replace(microsecond=0))
 
 
 def cameras(played: Plan, clips: Mapping[str, Path]) -> dict[str, Any]:
@@ -95,7 +109,9 @@ def configuration(
     present = cameras(played, clips)
     return {
         "line": {"prefix": prefix, "partitions": PARTITIONS},
-        "kafka": {"bootstrap_servers": endpoints.bootstrap_servers},
+        # A role that is killed is back in seconds: somebody watches.
+        "kafka": {"bootstrap_servers": endpoints.bootstrap_servers, "session_timeout_ms": 6000},
+        "checkpoint": {"snapshot_interval_s": 1.0},  # the lag is counted from it
         "sql": {"dsn": dsn, "batch_wait_ms": 200},
         "infer": {"max_wait_ms": 100},
         "cameras": present,

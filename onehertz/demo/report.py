@@ -2,91 +2,119 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psycopg
 from rich.console import Console
-from rich.table import Table
 
 from onehertz.demo.outcome import STATUSES, Outcome, Saving
-from onehertz.demo.table import label_text, latency_text
+from onehertz.demo.table import latency_text, plain_table, ranked_labels
 from sinks.sql import queries
 
 _SQL = queries.load("demo.sql", "onehertz.demo")
 _QUERIES = {
-    "busiest": "The busiest minutes",
     "dwell": "How long was somebody there? (unchanged seconds count, unknown ones are not 0)",
-    "saved": "What the gate did, and what its audit found",
+    "alarms": "Which alerts were raised, and how long did they last?",
+    "audited": "What did the gate drop, and what did its own random checks find?",
 }
+_LABELS_SHOWN = 4
 
 
 def print_outcome(console: Console, outcome: Outcome) -> None:
     """Counts per camera, whether they add up, and the saving."""
-    table = Table(title="What came of it", title_justify="left", pad_edge=False)
-    table.add_column("camera")
+    table = plain_table("What came of it, in ticks")
+    table.add_column("camera", no_wrap=True)
     for heading in ("captured", "rows", *STATUSES):
-        table.add_column(heading, justify="right")
-    table.add_column("detections")
-    table.add_column("latency p50/p99", justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("latency ms\np50 / p99", justify="right", no_wrap=True)
     for name, camera in sorted(outcome.view.cameras.items()):
         counts = [camera.by_status.get(status, 0) for status in STATUSES]
         table.add_row(
             name,
             *map(str, (outcome.captured.get(name, 0), camera.rows, *counts)),
-            label_text(camera.labels),
             latency_text(camera.latencies_ms),
         )
+    console.print()
     console.print(table)
-    equal = "yes" if outcome.is_equal else "NO: ask 'onehertz verify'"
-    changes = outcome.alert_changes
-    console.print(f"every captured tick has exactly one row: {equal}")
-    raised, cleared = changes.get("raised", 0), changes.get("cleared", 0)
-    console.print(f"alerts: {raised} raised, {cleared} cleared")
-    console.print(saving_text(outcome.saving), soft_wrap=True)
+    console.print()
+    for line in outcome_lines(outcome):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
-def saving_text(saving: Saving | None) -> str:
+def outcome_lines(outcome: Outcome) -> list[str]:
+    """What the table of counts does not say."""
+    equal = "yes" if outcome.is_equal else "NO; 'onehertz verify' says what is missing"
+    lines = [f"Has every captured tick exactly one row? {equal}"]
+    for name, camera in sorted(outcome.view.cameras.items()):
+        if camera.labels:
+            lines.append(
+                f"Seen by {name}: {', '.join(ranked_labels(camera.labels, _LABELS_SHOWN))}"
+            )
+    raised, cleared = (outcome.alert_changes.get(change, 0) for change in ("raised", "cleared"))
+    lines.append(f"Alerts: {raised} raised, {cleared} cleared")
+    if outcome.first_detection_s is not None:
+        lines.append(
+            f"The first detection was in the database {outcome.first_detection_s:.1f} s after the "
+            "command was started"
+        )
+    return lines + saving_lines(outcome.saving)
+
+
+def saving_lines(saving: Saving | None) -> list[str]:
     """The saving with each of its terms."""
     if saving is None:
-        return "saving: not measured, because a role was started again in mid-run"
+        return ["Saving: not measured, because gate or worker was started again in mid-run"]
     if not saving.ticks or not saving.inferred:
-        return "saving: nothing was inferred, so there is nothing to compare"
-    return (
-        f"inferences saved: {saving.ticks - saving.inferred} of {saving.ticks}\n"
-        f"CPU saved per tick: {100 * saving.share_not_inferred:.1f} % not inferred x "
-        f"{saving.inference_ms:.1f} ms per inference - {saving.gate_ms:.1f} ms of gate = "
-        f"{saving.saved_ms_per_tick:.1f} ms (CPU times of this run's processes)"
-    )
+        return ["Saving: nothing was inferred, so there is nothing to compare"]
+    return [
+        f"Inferences saved: {saving.ticks - saving.inferred} of {saving.ticks}",
+        f"CPU saved per tick: {saving.saved_ms_per_tick:.1f} ms"
+        f" = {100 * saving.share_not_inferred:.1f} % not inferred"
+        f" x {saving.inference_ms:.1f} ms per inference",
+        f"    - {saving.gate_ms:.1f} ms of gate per tick (CPU times of this run's processes)",
+    ]
 
 
 def print_queries(console: Console, connection: psycopg.Connection) -> None:
     """Three questions in SQL, with their answers."""
     for name, title in _QUERIES.items():
-        console.print(f"\n[bold]{title}[/bold]")
-        console.print(_SQL[name].decode(), style="dim", markup=False, highlight=False)
+        console.print(f"\n[bold]{title}[/bold]", highlight=False)
+        query = _SQL[name].decode()
+        console.print(query, style="dim", markup=False, highlight=False, soft_wrap=True)
         cursor = connection.execute(_SQL[name])
-        table = Table(pad_edge=False)
-        for column in cursor.description or ():
-            table.add_column(column.name)
-        for row in cursor:
-            table.add_row(*map(str, row))
-        console.print(table)
+        names = [column.name for column in cursor.description or ()]
+        print_rows(console, names, cursor.fetchall())
+
+
+def print_rows(console: Console, names: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A query's answer."""
+    table = plain_table()
+    for number, name in enumerate(names):
+        numeric = bool(rows) and not isinstance(rows[0][number], str)
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*map(str, row))
+    console.print(table)
+    if not rows:
+        console.print("(no rows)", style="dim")
 
 
 def print_where_to_look(
-    console: Console, pictures: Mapping[str, Path], config: Path, *, kept_up: bool
+    console: Console, pictures: Mapping[str, Path], commands: Sequence[str], *, up: bool
 ) -> None:
-    """Snapshots, and how to go on from here."""
-    console.print("\n[bold]The best frame of each camera, annotated[/bold]")
+    """Snapshots, and how to go on from here. `up`: whether the servers still run."""
+
+    def line(text: str) -> None:
+        console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+    console.print("\n[bold]The best frame of each camera, with its boxes[/bold]")
     for path in pictures.values():
-        console.print(f"  {path}", soft_wrap=True)
-    if kept_up:
-        console.print("\n[bold]The stack is still up; look around[/bold]")
-        for command in ("verify", "alerts tail --from-beginning", "detections tail"):
-            console.print(f"  onehertz {command} --config {config}", soft_wrap=True)
-        console.print("  onehertz down", soft_wrap=True)
+        line(f"  {path}")
+    if up:
+        console.print("\n[bold]Kafka and PostgreSQL are still up; look around[/bold]")
     else:
-        console.print(
-            "\nThe stack was stopped. To keep it up and look around: make demo ARGS=--keep"
-        )
+        console.print("\n[bold]Look around[/bold]: all data are still there (the next demo")
+        line("replaces them); the first command starts Kafka and PostgreSQL again")
+    for command in commands:
+        line(f"  {command}")

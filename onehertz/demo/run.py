@@ -1,51 +1,64 @@
-"""Runs the demo: assets, servers, roles, watching, counting. Each step is told in a line."""
+"""Runs the demo: prepare, start the roles, play the cameras, wait for the last tick, count."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Protocol
 
 import psycopg
-import yaml
-from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from confluent_kafka import KafkaException
 
-from onehertz.assets import AssetsUnavailable, fetch
 from onehertz.assets.progress import Progress
+from onehertz.demo import prepare
+from onehertz.demo.interruption import Interrupted, Interruption
 from onehertz.demo.outcome import Outcome, Saving, count_alert_changes, count_captured
-from onehertz.demo.plan import Plan, configuration, plan
+from onehertz.demo.pictures import save_best_frames
+from onehertz.demo.plan import Plan, plan
+from onehertz.demo.screen import Screen
 from onehertz.demo.watch import View, Watcher
-from onehertz.processes import RoleProcess, Supervisor
+from onehertz.processes import Supervisor, age_s
 from onehertz.settings import Settings
-from onehertz.stack.stack import Stack
 from onehertz.stack.status import Endpoints
-from runtime.errors import FatalError, UserError
-from runtime.kafka import admin_client, now_us
-from runtime.settings import load
+from runtime.errors import FatalError
+from runtime.kafka import as_fatal, now_us
 from runtime.topics import create_topics
-from sinks.sql.migrate import migrate
 
-DATABASE = "demo"
-PREFIX = "demo-"
-DETECTOR = ("ssd-mobilenetv2-oidv4", "ssd-mobilenetv2-oidv4-labels")
-CLIPS = ("vtest", "tree")
-CONSUMERS = ("gate", "infer", "sql", "alerts")
+FOLDER = Path(".onehertz/demo")
+# The slowest to start first: it loads a model and puts it through its admission test.
+_NEED_TOPICS = ("infer", "gate", "alerts")
+_NEEDS_TABLES = "sql"
+_MUST_BE_READY = ("infer", "gate")  # before a frame comes, or the first ones wait
 _READY_S = 120.0
 _DRAIN_S = 120.0
+_STOP_AT_ONCE_S = 5.0
+_POLL_S = 0.1
 _CPU = "process_cpu_seconds_total"
 
-Say = Callable[[str], None]
+
+@dataclass(frozen=True)
+class Wish:
+    """What the user asked for."""
+
+    seconds: int
+    speed: float
+    start_at: datetime | None = None
+    keep: bool = False
 
 
-class Screen(Protocol):
-    """Where the live table goes."""
+@dataclass(frozen=True)
+class Ended:
+    """A demo that has played; its servers are still up, its roles are not."""
 
-    def show(self, watcher: Watcher, planned: int) -> None:
-        """Look at the line once, and show it."""
+    outcome: Outcome
+    pictures: dict[str, Path]
+    connection: psycopg.Connection
+    config: Path
+    dsn: str
 
 
 @dataclass(frozen=True)
@@ -54,112 +67,176 @@ class Running:
 
     settings: Settings
     plan: Plan
-    connection: psycopg.Connection
     watcher: Watcher
-    supervisor: Supervisor
+    line: Supervisor
+    screen: Screen
+    interruption: Interruption
+
+    def show(self, phase: str) -> View | None:
+        """Look at the line and show it, where it is time to; the demo's heart beat."""
+        if not self.screen.is_due():
+            return None
+        view = self.watcher.view()
+        self.screen.show(view, self.plan.media_s, phase)
+        return view
 
 
-def fetch_assets(say: Say, progress: AbstractContextManager[Progress]) -> dict[str, Path]:
-    """The detector, which is needed, and the clips that can be had. Raises UserError."""
-    with progress as shown:
-        fetch(DETECTOR, progress=shown)
-        clips: dict[str, Path] = {}
-        for name in CLIPS:
-            try:
-                clips |= fetch([name], progress=shown)
-            except AssetsUnavailable as error:
-                if error.refused:
-                    raise
-                say(f"the clip {name} can't be had; going on without it ({_first_line(error)})")
-    if not clips:
-        say("no clip can be had: the demo runs on the synthetic street alone")
-    return clips
+def run(
+    wish: Wish,
+    stack_folder: Path,
+    screen: Screen,
+    progress: AbstractContextManager[Progress],
+    interruption: Interruption,
+    report: Callable[[Ended], None],
+) -> Outcome:
+    """The whole demo. `report` is called at its end, before the servers are stopped.
+
+    Raises UserError, FatalError; Interrupted where a signal left nothing to report. Whatever it
+    raises, no role and no server that it started runs any more.
+    """
+    with (
+        interruption,
+        prepare.alone(FOLDER),
+        _failures_told(),
+        prepare.servers(stack_folder, screen.say, keep=wish.keep) as endpoints,
+        _no_more_signals(interruption),
+    ):
+        played = plan(wish.seconds, wish.speed, now_us(), wish.start_at)
+        screen.say("looking for the detector and the clips")
+        clips = prepare.fetch_assets(screen.say, progress)
+        return _run_on(endpoints(), clips, played, screen, interruption, report)
 
 
-def prepare(
-    folder: Path, endpoints: Endpoints, clips: dict[str, Path], seconds: int, speed: float
-) -> tuple[Settings, Plan, Path]:
-    """Write the demo's configuration; make its database and topics anew."""
-    folder.mkdir(parents=True, exist_ok=True)
-    played = plan(seconds, speed, now_us())
-    prefix = f"{PREFIX}{played.start_at:%Y%m%d-%H%M%S}-{now_us() % 100_000}-"
-    dsn = make_conninfo(endpoints.dsn, dbname=DATABASE)
-    config = folder / "onehertz.yaml"
-    content = configuration(played, clips, endpoints, prefix, dsn)
-    config.touch(mode=0o600)
-    config.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-    settings = load(Settings, config, environment={}, overrides={})
-    _forget_last_demo(settings, endpoints)
-    create_topics(settings.kafka, settings.line)
-    migrate(dsn)
-    return settings, played, config
+def _run_on(
+    endpoints: Endpoints,
+    clips: dict[str, Path],
+    played: Plan,
+    screen: Screen,
+    interruption: Interruption,
+    report: Callable[[Ended], None],
+) -> Outcome:
+    prepared = prepare.configure(FOLDER, endpoints, clips, played, now_us())
+    settings = prepared.settings
+    screen.say(
+        f"{len(settings.cameras)} cameras, {played.media_s} ticks each, {played.speed:g} times "
+        "real time"
+    )
+    line = prepare.supervisor(prepared.config, FOLDER / "logs", screen.say)
+    with ThreadPoolExecutor(1, "database") as pool, _stopped_at_the_end(line, interruption):
+        tables = pool.submit(prepare.make_database, endpoints, prepared)
+        create_topics(settings.kafka, settings.line)
+        screen.say(f"starting the roles: gate, infer, two sinks; their logs: {FOLDER / 'logs'}")
+        line.start(_NEED_TOPICS)
+        tables.result()
+        line.start([_NEEDS_TABLES])
+        with psycopg.connect(settings.sql.conninfo(), autocommit=True) as connection:
+            watcher = Watcher(settings, connection)
+            running = Running(settings, played, watcher, line, screen, interruption)
+            with screen.table():
+                prepare.forget_earlier(endpoints, prepared)
+                outcome = play(running)
+            line.stop()
+            pictures = save_best_frames(settings, connection, FOLDER / "snapshots")
+            report(Ended(outcome, pictures, connection, prepared.config, prepared.dsn))
+    return outcome
 
 
-def _forget_last_demo(settings: Settings, endpoints: Endpoints) -> None:
-    admin = admin_client(settings.kafka)
-    old = [name for name in admin.list_topics(timeout=15).topics if name.startswith(PREFIX)]
-    if old:
-        for future in admin.delete_topics(old).values():
-            future.result()
-    with psycopg.connect(endpoints.dsn, autocommit=True) as connection:
-        name = sql.Identifier(DATABASE)
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
+@contextmanager
+def _failures_told() -> Iterator[None]:
+    """A server that dies in mid-demo is one line, not a traceback."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise FatalError(f"PostgreSQL: {str(error).strip()}") from None
+    except KafkaException as error:
+        raise as_fatal(error, "Kafka") from None
 
 
-def supervisor(config: Path, logs: Path, say: Say) -> Supervisor:
-    """The five roles as processes, not started yet."""
-    logs.mkdir(parents=True, exist_ok=True)
-    for log in logs.glob("*.log"):
-        log.unlink()
-    arguments = {
-        "gate": ["gate", "--slot", "demo"],
-        "infer": ["infer"],
-        "sql": ["sink", "sql"],
-        "alerts": ["sink", "alerts", "--slot", "demo"],
-        "produce": ["produce"],
-    }
-    settings = ["--config", str(config)]
-    roles = [RoleProcess(name, [*words, *settings], logs) for name, words in arguments.items()]
-    return Supervisor(roles, say)
+@contextmanager
+def _no_more_signals(interruption: Interruption) -> Iterator[None]:
+    """From here outwards everything is being stopped."""
+    try:
+        yield
+    finally:
+        interruption.ignore()
 
 
-def play(running: Running, screen: Screen, say: Say) -> Outcome:
-    """Play the cameras to their end, wait until the line has drained, and count."""
-    line = running.supervisor
-    line.wait_ready(CONSUMERS, _READY_S)
+@contextmanager
+def _stopped_at_the_end(line: Supervisor, interruption: Interruption) -> Iterator[None]:
+    """No role outlives this. Interrupted, they get little time to finish."""
+    try:
+        yield
+    except BaseException as error:
+        interruption.ignore()
+        line.stop(_STOP_AT_ONCE_S) if isinstance(error, Interrupted) else line.stop()
+        raise
+    line.stop()
+
+
+# ---------------------------------------------------------------- playing
+
+
+def play(running: Running) -> Outcome:
+    """Play the cameras to their end, wait until the line has drained, and count.
+
+    A first signal ends the cameras early. Raises FatalError where a role can't run.
+    """
+    line, screen, interruption = running.line, running.screen, running.interruption
+    line.wait_ready(_MUST_BE_READY, _READY_S, lambda: _show(running, "waiting for the roles"))
     cpu_before = _cpu(line)
-    began_s = time.monotonic()
-    first_s: float | None = None
+    screen.say("gate and worker are ready: the cameras start")
     line.start(["produce"])
-    while line.roles["produce"].is_running or _died(line):
-        line.check(ends_by_itself=["produce"])
-        screen.show(running.watcher, running.plan.media_s)
-        if first_s is None and running.watcher.view().detections:
-            first_s = time.monotonic() - began_s
-            say(f"first detection in the database {first_s:.1f} s after the cameras started")
-    captured = _drain(running, screen)
-    cpu = _cpu_spent(line, cpu_before)
+    with interruption.noted():
+        first_s = _watch_cameras(running)
+        if interruption.requested:
+            screen.say("interrupted: no more frames; finishing those there are (again: at once)")
+            line.retire("produce")
+        captured = _drain(running)
+        cpu = _cpu_spent(line, cpu_before)
     view = running.watcher.view()
     inferred = sum(camera.inferred for camera in view.cameras.values())
     saving = Saving(view.rows, inferred, *cpu) if cpu is not None else None
-    return Outcome(captured, view, running.watcher.alert_changes(), saving)
+    return Outcome(captured, view, running.watcher.alert_changes(), saving, first_s)
 
 
-def _died(line: Supervisor) -> bool:
-    return line.roles["produce"].process.returncode != 0
+def _show(running: Running, phase: str) -> None:
+    running.show(phase)
 
 
-def _drain(running: Running, screen: Screen) -> dict[str, int]:
+def _watch_cameras(running: Running) -> float | None:
+    """Until the cameras have ended, or a signal came. When the first detection was there."""
+    produce = running.line.roles["produce"]
+    began_s = time.monotonic()
+    first_s: float | None = None
+    while not running.interruption.requested:
+        running.line.check(ends_by_itself=["produce"])
+        played_s = min(time.monotonic() - began_s, running.plan.seconds)
+        view = running.show(f"playing, {played_s:.0f} of {running.plan.seconds} s")
+        if first_s is None and view is not None and view.first_detection_at is not None:
+            first_s = age_s() - (time.time() - view.first_detection_at.timestamp())
+            running.screen.say(
+                f"the first detection was in the database {first_s:.1f} s after the command's start"
+            )
+        if not produce.is_running and produce.process.returncode == 0:
+            break
+        time.sleep(_POLL_S)
+    return first_s
+
+
+def _drain(running: Running) -> dict[str, int]:
     """Wait until every captured tick has its row. What was captured, by camera."""
     captured = count_captured(running.settings)
     deadline = time.monotonic() + _DRAIN_S
     while time.monotonic() < deadline:
-        running.supervisor.check(ends_by_itself=["produce"])
-        screen.show(running.watcher, running.plan.media_s)
-        view = running.watcher.view()
-        if view.rows >= sum(captured.values()) and _alerts_are_in(running, view):
+        running.line.check(ends_by_itself=["produce"])
+        view = running.show("waiting for the last ticks")
+        if (
+            view is not None
+            and view.rows >= sum(captured.values())
+            and _alerts_are_in(running, view)
+        ):
             break
+        time.sleep(_POLL_S)
     return captured
 
 
@@ -172,14 +249,17 @@ def _alerts_are_in(running: Running, view: View) -> bool:
 
 
 def _cpu(line: Supervisor) -> dict[str, tuple[int, float | None]]:
-    """Of gate and worker: how often started, and CPU seconds so far."""
-    names = ("infer", "gate")
-    return {n: (line.roles[n].starts, line.roles[n].metrics().get(_CPU)) for n in names}
+    """Of worker and gate: how often started, and CPU seconds so far."""
+    return {
+        name: (line.roles[name].starts, line.roles[name].metrics().get(_CPU))
+        for name in _MUST_BE_READY
+    }
 
 
 def _cpu_spent(
     line: Supervisor, before: dict[str, tuple[int, float | None]]
 ) -> tuple[float, float] | None:
+    """CPU seconds of worker and gate since `before`; None where one was started again."""
     spent = []
     for name, (starts, cpu_s) in _cpu(line).items():
         starts_before, cpu_before_s = before[name]
@@ -187,20 +267,3 @@ def _cpu_spent(
             return None
         spent.append(cpu_s - cpu_before_s)
     return spent[0], spent[1]
-
-
-def stop(running: Running) -> None:
-    """Stop the roles. Raises FatalError if one did not stop as it should."""
-    codes = running.supervisor.stop()
-    running.connection.close()
-    bad = {name: code for name, code in codes.items() if code != 0}
-    if bad:
-        raise FatalError(f"roles that did not stop cleanly: {bad}")
-
-
-def stack_in(folder: Path, say: Say) -> Stack:
-    return Stack(folder, say=say)
-
-
-def _first_line(error: UserError) -> str:
-    return str(error).splitlines()[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -52,7 +53,8 @@ class View:
     """Everything that the live table shows."""
 
     cameras: dict[str, CameraView]
-    lags: dict[str, int]  # by stage: records that wait before it
+    lags: dict[str, int]  # by stage: records between its committed offsets and the topic's end
+    first_detection_at: datetime | None = None  # when the first one was in the database
 
     @property
     def rows(self) -> int:
@@ -67,9 +69,12 @@ class View:
 
 
 def percentile(values: Iterable[float], share: float) -> float | None:
-    """The nearest-rank percentile; None of nothing."""
+    """The nearest-rank percentile: the least value that at least `share` of all don't exceed.
+
+    None of nothing.
+    """
     ranked = sorted(values)
-    return ranked[min(len(ranked) - 1, int(share * len(ranked)))] if ranked else None
+    return ranked[max(0, math.ceil(share * len(ranked)) - 1)] if ranked else None
 
 
 class Watcher:
@@ -79,6 +84,7 @@ class Watcher:
         self._settings = settings
         self._connection = connection
         self._admin = admin_client(settings.kafka)
+        self._first_detection_at: datetime | None = None
 
     def view(self) -> View:
         """How the line is now."""
@@ -92,7 +98,9 @@ class Watcher:
             found[camera].last_alert = (rule, change, at)
         for camera, latency_ms in self._ask("latencies", newest=_NEWEST):
             found[camera].latencies_ms.append(latency_ms)
-        return View(dict(found), self.lags())
+        if self._first_detection_at is None:
+            self._first_detection_at = self._ask("first_detection")[0][0]
+        return View(dict(found), self.lags(), self._first_detection_at)
 
     def alert_changes(self) -> dict[str, int]:
         """How many alerts were raised, updated, cleared."""

@@ -9,7 +9,7 @@ tick that is not there yet is still on its way (`in_flight`) or was passed by (`
     partition.py, line.py                one partition, then all of them
 
 A camera's ticks have one partition number on every topic, so partitions are judged one after the
-other. Remembered at a time: about 1 kB per tick of one partition, whatever its pictures weigh.
+other. Remembered at a time: about 1.5 kB per tick of one partition, whatever its pictures weigh.
 What is older than a topic's beginning (retention, or `last_hours`) is not judged.
 """
 

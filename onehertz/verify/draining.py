@@ -21,9 +21,9 @@ def wait_until_drained(
     for one in READERS:
         targets = {number: reader.last(one.topic, number) + 1 for number in reader.partitions}
         while left := _left(reader, one, targets):
+            tell(f"waiting for the stage '{one.stage}': {left} messages of {one.topic} to go")
             if time.monotonic() >= until_s:
                 return one.stage
-            tell(f"waiting for the stage '{one.stage}': {left} messages of {one.topic} to go")
             sleep(_INTERVAL_S)
     return ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterable
+from sys import intern
 from typing import NamedTuple
 
 from schemas import messages as m
@@ -17,6 +18,7 @@ Frame = tuple[str, int]
 CLOCK_AHEAD_US = 5 * 60 * 1_000_000
 # Further ahead than this, or before 2000, is no capture time at all: only the dead letters have it.
 IMPOSSIBLE_AHEAD_US = 24 * 3600 * 1_000_000
+_EARLIEST_US = m.to_us(EARLIEST)
 # What an unchanged tick equals is at most this much older (DESIGN, 9).
 REFRESH_LIMIT_US = 600 * 1_000_000
 
@@ -105,35 +107,36 @@ class Row(NamedTuple):
 def raw_fact(record: m.RawRecord, offset: int, appended_at_us: int) -> Raw:
     at_us = record.captured_at_us
     return Raw(
-        (record.camera, at_us),
+        _frame(record),
         offset,
-        record.run,
+        intern(record.run),
         record.seq,
         record.status,
         _same_as_us(record),
-        m.to_us(EARLIEST) <= at_us <= appended_at_us + IMPOSSIBLE_AHEAD_US,
+        _EARLIEST_US <= at_us <= appended_at_us + IMPOSSIBLE_AHEAD_US,
         at_us > appended_at_us + CLOCK_AHEAD_US,
     )
 
 
 def malformed_fact(record: m.Rejected, offset: int) -> Raw:
     """A message that does not decode, but whose headers say for certain whose tick it is."""
-    frame = (record.camera, record.captured_at_us)
-    return Raw(frame, offset, record.run, record.seq, "malformed", None, True, False)
+    return Raw(
+        _frame(record), offset, intern(record.run), record.seq, "malformed", None, True, False
+    )
 
 
 def gated_fact(record: m.GatedRecord, offset: int) -> Gated:
     match record:
         case m.Kept():
-            why: str | None = record.because
+            why: str | None = intern(record.because)
         case m.Rejected() | m.Missing():
-            why = record.reason
+            why = intern(record.reason)
         case _:
             why = None
     return Gated(
-        (record.camera, record.captured_at_us),
+        _frame(record),
         offset,
-        record.run,
+        intern(record.run),
         record.seq,
         record.status,
         record.raw_offset,
@@ -147,13 +150,13 @@ def result_fact(record: m.ResultRecord, offset: int) -> Result:
     failed = record if isinstance(record, m.Rejected | m.Missing) else None
     said = Said(
         status=record.status,
-        model=inferred.model if inferred else None,
-        because=inferred.because if inferred else None,
+        model=intern(inferred.model) if inferred else None,
+        because=intern(inferred.because) if inferred else None,
         score=record.score if isinstance(record, m.Inferred | m.Unchanged) else None,
         same_as_us=_same_as_us(record),
-        reason=failed.reason if failed else None,
+        reason=intern(failed.reason) if failed else None,
         detail=failed.detail if failed else "",
-        run=record.run,
+        run=intern(record.run),
         seq=record.seq,
         width=record.width,
         height=record.height,
@@ -161,7 +164,7 @@ def result_fact(record: m.ResultRecord, offset: int) -> Result:
         raw_offset=record.raw_offset,
         boxes=digest(_values(box) for box in inferred.boxes) if inferred else NO_BOXES,
     )
-    return Result((record.camera, record.captured_at_us), offset, said)
+    return Result(_frame(record), offset, said)
 
 
 def digest(boxes: Iterable[tuple[str, float, float, float, float, float]]) -> Boxes:
@@ -179,6 +182,11 @@ NO_BOXES: Boxes = digest(())
 
 def name_of(frame: Frame) -> str:
     return m.frame_id(*frame)
+
+
+def _frame(record: m.Tick) -> Frame:
+    # Each message brings texts of its own: interned, a tick costs 1.5 kB instead of 2.0.
+    return intern(record.camera), record.captured_at_us
 
 
 def _values(box: m.Box) -> tuple[str, float, float, float, float, float]:

@@ -13,11 +13,10 @@ from tests.fixtures.assets import FetchedAssets
 from tests.fixtures.servers import Servers
 from tests.harness.compare import Ending, broken_promises, ending
 from tests.harness.faults import run
-from tests.harness.line import Line, Role, open_line
+from tests.harness.line import Line, open_line
 from tests.harness.load import Load, street_load
 
-CAMERAS = 12
-TICKS = 200
+TICKS = 160  # of each camera
 DETECTOR = ("ssd-mobilenetv2-oidv4", "ssd-mobilenetv2-oidv4-labels")
 
 NewLine = Callable[..., Line]
@@ -27,7 +26,7 @@ NewLine = Callable[..., Line]
 def load(assets: FetchedAssets) -> Load:
     for name in DETECTOR:
         assets.need(name)
-    return street_load(CAMERAS, TICKS)
+    return street_load(TICKS)
 
 
 @pytest.fixture(scope="session")
@@ -35,9 +34,7 @@ def reference(servers: Servers, load: Load, tmp_path_factory: pytest.TempPathFac
     """What the load comes to where nothing goes wrong."""
     with open_line(servers, tmp_path_factory.mktemp("reference"), load.ticks) as line:
         load.produce(line)
-        roles: tuple[Role, ...] = ("gate", "infer", "sql", "alerts")
-        for role in roles:
-            line.start(role)
+        line.start_all("gate", "infer", "sql", "alerts")
         run(line)
         line.terminate_all()
         assert broken_promises(line) == []
@@ -47,7 +44,7 @@ def reference(servers: Servers, load: Load, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture
 def new_line(servers: Servers, load: Load, tmp_path: Path) -> Iterator[NewLine]:
-    """Makes a line whose frames-raw holds the whole load already: `new_line(**settings)`."""
+    """Makes a line: `new_line(**settings)`."""
     with ExitStack() as opened:
 
         def make(**overrides: Any) -> Line:
@@ -55,7 +52,6 @@ def new_line(servers: Servers, load: Load, tmp_path: Path) -> Iterator[NewLine]:
             folder.mkdir()
             line = opened.enter_context(open_line(servers, folder, load.ticks, overrides))
             _lines.append(line)
-            load.produce(line)
             return line
 
         yield make

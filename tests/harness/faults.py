@@ -10,6 +10,7 @@ from typing import Literal
 
 from runtime.errors import FatalError
 from tests.harness.line import HarnessError, Line, Role
+from tests.harness.load import Load
 from tests.harness.observed import Watch, is_drained
 
 Action = Literal["kill", "stop", "cont", "restart", "terminate"]
@@ -36,6 +37,16 @@ class Fault:
 def fault(at: Condition, action: Action, name: str) -> Fault:
     """A signal for, or a restart of, one process."""
     return Fault(at, f"{action} {name}", lambda line: getattr(line, action)(name))
+
+
+def waiting_for(at: Condition) -> Fault:
+    """No fault: the next one's condition is looked at only after this one has come true."""
+    return Fault(at, "nothing is done", lambda _line: None)
+
+
+def feed(at: Condition, load: Load) -> Fault:
+    """No fault: the whole load arrives at once, so that every stage has a backlog."""
+    return Fault(at, f"{load.ticks} ticks arrive", load.produce)
 
 
 # ---------------------------------------------------------------- conditions
@@ -69,9 +80,19 @@ def died(name: str) -> Condition:
     return Condition(f"{name} has died", lambda watch: name in dict(watch.line.deaths))
 
 
-def says(name: str, text: str) -> Condition:
-    """The process' log has it."""
-    return Condition(f"{name} says {text!r}", lambda watch: text in watch.line.log_of(name))
+def stands_still(name: str) -> Condition:
+    """The process has been stopped: its failpoint was hit."""
+    return Condition(f"{name} stands still", lambda watch: watch.line.stands_still(name))
+
+
+def all_ready(*roles: Role) -> Condition:
+    """Every process of these roles says that it is ready for work."""
+
+    def holds(watch: Watch) -> bool:
+        names = [name for role in roles for name in watch.line.instances(role)]
+        return all(watch.line.processes[name].is_ready() for name in names)
+
+    return Condition(f"all of {', '.join(roles)} are ready", holds)
 
 
 # ---------------------------------------------------------------- the run

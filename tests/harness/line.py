@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import time
 import uuid
@@ -53,7 +54,8 @@ _SETTINGS: Final[dict[str, Any]] = {
     ],
 }
 _MAX_STARTS = 12  # of one process: one that dies that often by itself is what is broken
-_LOG_CHARS = 6_000
+_LOG_CHARS = 2_500
+_STOP_S = 40.0
 
 
 class HarnessError(AssertionError):
@@ -89,6 +91,11 @@ class Line:
             point = (failpoints or {}).get(number)
             self.processes[name].start({FAILPOINT: point} if point else None)
 
+    def start_all(self, *roles: Role) -> None:
+        """Start one process of each role."""
+        for role in roles:
+            self.start(role)
+
     def kill(self, name: str) -> None:
         """End a process as a crash would; it stays down until `restart`."""
         self._down.add(name)
@@ -101,6 +108,11 @@ class Line:
     def cont(self, name: str) -> None:
         """SIGCONT."""
         self.processes[name].send(signal.SIGCONT)
+
+    def stands_still(self, name: str) -> bool:
+        """Whether the process is stopped, by whomever."""
+        options = os.WSTOPPED | os.WNOHANG | os.WNOWAIT
+        return os.waitid(os.P_PID, self.processes[name].process.pid, options) is not None
 
     def restart(self, name: str) -> None:
         """Start a process again; kill it first if it runs."""
@@ -121,8 +133,8 @@ class Line:
         running = {name: one for name, one in self.processes.items() if one.is_running}
         self._down.update(running)
         for one in running.values():
-            one.send(signal.SIGTERM)
-        codes = {name: one.stop() for name, one in running.items()}
+            one.ask_to_stop()
+        codes = {name: one.wait(_STOP_S) for name, one in running.items()}
         if any(codes.values()):
             raise HarnessError(f"not all ended well on SIGTERM: {codes}\n{self.logs()}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
@@ -64,6 +65,15 @@ def repeats(line: Line, topic: str, isolation: Isolation = "read_committed") -> 
     """
     events = Counter(at.header("ce_id") for at in messages(line, topic, isolation))
     return sum(events.values()) - len(events)
+
+
+def fenced(line: Line, name: str) -> int:
+    """How often the broker refused what a process sent, because its work is another's by now."""
+    return len(
+        re.findall(
+            "a checkpoint was refused|transactions were ended from outside", line.log_of(name)
+        )
+    )
 
 
 class Watch:

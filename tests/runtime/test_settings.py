@@ -43,7 +43,7 @@ class Square(Shape):
 
 
 def _of_its_kind(value: Any) -> Shape:
-    kinds = {"circle": Circle, "square": Square}
+    kinds: dict[str, type[Shape]] = {"circle": Circle, "square": Square}
     return kinds[value["kind"]].model_validate(value)
 
 
@@ -57,12 +57,12 @@ class Broker(Section):
     servers: str = "default:1"
     password: SecretStr | None = None
     port: int | None = None
-    tags: list[str] = []
+    tags: tuple[str, ...] = ()
 
 
 class Root(Section):
     broker: Broker = Broker()
-    cameras: dict[str, Camera] = {}
+    cameras: dict[str, Camera] = Field(default_factory=dict)
     # As the alert rules are: the class is chosen by a function, not by the type.
     shapes: tuple[Annotated[Shape, BeforeValidator(_of_its_kind)], ...] = ()
     must: int
@@ -154,7 +154,7 @@ def test_null_lists_and_sections_can_be_given_as_text(settings: Load) -> None:
         {"ONEHERTZ_BROKER": "{servers: 'a:1', port: 7}", "ONEHERTZ_BROKER__TAGS": "[x, y]"},
         {"broker.port": "null", "must": "5"},
     )
-    assert found.broker == Broker(servers="a:1", port=None, tags=["x", "y"])
+    assert found.broker == Broker(servers="a:1", port=None, tags=("x", "y"))
     assert found.must == 5
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import psycopg
 import pytest
@@ -25,13 +25,20 @@ def kafka(servers: Servers) -> KafkaSettings:
 
 
 @pytest.fixture(scope="session")
-def whole_line(servers: Servers, kafka: KafkaSettings) -> Iterator[FilledLine]:
+def layout(servers: Servers) -> Iterator[str]:
+    """DSN of a database without rows, to copy."""
+    with new_database(servers.dsn) as dsn:
+        migrate(dsn)
+        yield dsn
+
+
+@pytest.fixture(scope="session")
+def whole_line(servers: Servers, kafka: KafkaSettings, layout: str) -> Iterator[FilledLine]:
     """Topics that hold the whole story, and a database of its rows to copy."""
     line = new_line()
     story = tell(line.prefix)
     publish(kafka, line, story)
-    with new_database(servers.dsn) as dsn:
-        migrate(dsn)
+    with _copy(servers.dsn, layout) as dsn:
         filled = FilledLine(kafka, line, dsn, story)
         filled.write_rows()
         yield filled
@@ -45,19 +52,24 @@ def clean(servers: Servers, whole_line: FilledLine) -> Iterator[FilledLine]:
 
 
 @pytest.fixture
-def fill(kafka: KafkaSettings, database: str) -> Callable[..., FilledLine]:
+def fill(
+    servers: Servers, kafka: KafkaSettings, layout: str
+) -> Iterator[Callable[..., FilledLine]]:
     """Makes a line of this test's own from what `write` makes of a prefix."""
+    databases = ExitStack()
 
     def make(write: Callable[[str], Story], *, done: bool = True, rows: bool = True) -> FilledLine:
         line = new_line()
         story = write(line.prefix)
         publish(kafka, line, story, done=done)
-        filled = FilledLine(kafka, line, database, story)
+        dsn = databases.enter_context(_copy(servers.dsn, layout))
+        filled = FilledLine(kafka, line, dsn, story)
         if rows:
             filled.write_rows()
         return filled
 
-    return make
+    with databases:
+        yield make
 
 
 @contextmanager

@@ -309,7 +309,7 @@ def test_a_dead_letter_with_a_wrong_origin_is_unexplained(
     ],
 )
 def test_a_message_that_nobody_can_use_needs_a_dead_letter_of_each_reader(
-    fill: Fill, database: str, topic: str, stages: list[str]
+    fill: Fill, topic: str, stages: list[str]
 ) -> None:
     def write(prefix: str, readers: list[str]) -> Story:
         story = tell(prefix)

@@ -1,0 +1,129 @@
+"""A real Kafka, with topics and groups of each test's own."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
+
+import pytest
+from confluent_kafka import Message, Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from runtime.kafka import KafkaSettings, admin_client, producer_config, reader
+from runtime.reading import read_all
+from tests.waiting import eventually
+
+
+class HasKafka(Protocol):
+    """What is needed of the fixture `servers`."""
+
+    @property
+    def bootstrap_servers(self) -> str: ...
+
+
+@pytest.fixture
+def kafka(servers: HasKafka) -> KafkaSettings:
+    """Time-outs as short as tests want them."""
+    return KafkaSettings(
+        bootstrap_servers=servers.bootstrap_servers,
+        session_timeout_ms=3_000,
+        transaction_timeout_ms=3_000,
+    )
+
+
+@pytest.fixture
+def admin(kafka: KafkaSettings) -> AdminClient:
+    return admin_client(kafka)
+
+
+@pytest.fixture
+def prefix() -> str:
+    """For names that nobody else has."""
+    return f"t{uuid.uuid4().hex[:10]}."
+
+
+NewTopicOf = Callable[..., str]
+
+
+@pytest.fixture
+def new_topic(admin: AdminClient, prefix: str) -> Iterator[NewTopicOf]:
+    """Makes a topic; removes it after the test."""
+    made: list[str] = []
+
+    def of(name: str, partitions: int = 1, config: Mapping[str, str] | None = None) -> str:
+        topic = prefix + name
+        settled(admin, topic, lambda: create(admin, topic, partitions, config or {}), there=True)
+        made.append(topic)
+        return topic
+
+    yield of
+    for topic in made:
+        if topic in admin.list_topics(timeout=10).topics:
+            admin.delete_topics([topic])[topic].result()
+
+
+def create(admin: AdminClient, topic: str, partitions: int, config: Mapping[str, str]) -> None:
+    new = NewTopic(topic, partitions, 1, config=dict(config))
+    admin.create_topics([new])[topic].result()
+
+
+@pytest.fixture
+def make_anew(admin: AdminClient) -> Callable[..., None]:
+    """Deletes a topic and makes another one of the same name."""
+
+    def of(topic: str, partitions: int = 1) -> None:
+        settled(admin, topic, lambda: admin.delete_topics([topic])[topic].result(), there=False)
+        settled(admin, topic, lambda: create(admin, topic, partitions, {}), there=True)
+
+    return of
+
+
+def settled(admin: AdminClient, topic: str, change: Callable[[], object], *, there: bool) -> None:
+    """Make a change and wait until the broker shows it."""
+    change()
+    eventually(lambda: (topic in admin.list_topics(timeout=10).topics) == there)
+
+
+@pytest.fixture
+def produce(kafka: KafkaSettings) -> Callable[..., None]:
+    """Writes values to a partition and waits until they are there."""
+
+    def of(topic: str, *values: bytes, partition: int = 0, timestamp_ms: int = 0) -> None:
+        producer = Producer(producer_config(kafka))
+        for value in values:
+            producer.produce(topic, value, b"key", partition=partition, timestamp=timestamp_ms)
+        assert producer.flush(30) == 0
+
+    return of
+
+
+@pytest.fixture
+def values_of(kafka: KafkaSettings) -> Callable[..., list[bytes]]:
+    """The committed values of a partition, or (isolation read_uncommitted) all of them."""
+
+    def of(topic: str, partition: int = 0, isolation: str = "read_committed") -> list[bytes]:
+        consumer = reader(kafka, isolation)
+        try:
+            return [message.value() or b"" for message in read_all(consumer, topic, partition)]
+        finally:
+            consumer.close()
+
+    return of
+
+
+@pytest.fixture
+def delete_before(admin: AdminClient) -> Callable[[str, int, int], None]:
+    """Lets a partition begin at an offset, as retention would."""
+    from confluent_kafka import TopicPartition
+
+    def of(topic: str, partition: int, offset: int) -> None:
+        place = TopicPartition(topic, partition, offset)
+        for future in admin.delete_records([place]).values():
+            future.result()
+
+    return of
+
+
+def values(messages: list[Message]) -> list[bytes]:
+    return [message.value() or b"" for message in messages]

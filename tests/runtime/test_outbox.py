@@ -1,0 +1,126 @@
+"""What goes out together, and that nothing goes out twice or is left out."""
+
+from __future__ import annotations
+
+import pytest
+
+from runtime.outbox import Batch, Outbox, Output
+from schemas.codec import Wire
+
+A_WHILE_S = 5.0
+
+
+def out(text: str, partition: int = 0) -> Output:
+    return Output("frames-gated", partition, Wire(b"camera", text.encode(), []))
+
+
+def snapshot(camera: str, partition: int, offset: int) -> Output:
+    return Output("gate-state", partition, Wire(camera.encode(), b"%d" % offset, []))
+
+
+def texts(batch: Batch | None) -> list[str]:
+    """Values of outputs, and camera@offset of snapshots."""
+    assert batch is not None
+    return [
+        f"{o.wire.key.decode()}@{o.wire.value.decode()}"
+        if o.topic == "gate-state"
+        else o.wire.value.decode()
+        for o in batch.outputs
+    ]
+
+
+@pytest.fixture
+def outbox() -> Outbox:
+    """One that owns partition 0 and has published its first snapshots at 0 s."""
+    made = Outbox(A_WHILE_S)
+    made.own(0, start=10, published_to=-1)
+    made.add(0, 10, "north", [out("a")])
+    assert texts(made.take(0.0, snapshot)) == ["a", "north@11"]
+    return made
+
+
+def test_the_first_batch_carries_snapshots(outbox: Outbox) -> None:
+    other = Outbox(A_WHILE_S)
+    other.own(0, start=10, published_to=-1)
+    other.add(0, 10, "north", [out("a")])
+    assert other.take(0.0, snapshot) == Batch([out("a"), snapshot("north", 0, 11)], {0: 11})
+
+
+def test_outputs_leave_with_every_batch_and_offsets_only_with_snapshots(outbox: Outbox) -> None:
+    outbox.add(0, 11, "north", [out("b")])
+    assert outbox.take(1.0, snapshot) == Batch([out("b")], {0: 11})
+    outbox.add(0, 12, "south", [out("c")])
+    assert outbox.take(4.9, snapshot) == Batch([out("c")], {0: 11})
+    outbox.add(0, 13, "south", [out("d")])
+    due = outbox.take(5.0, snapshot)
+    assert texts(due) == ["d", "north@14", "south@14"]
+    assert due is not None
+    assert due.offsets == {0: 14}
+
+
+def test_a_camera_that_has_not_changed_needs_no_new_snapshot(outbox: Outbox) -> None:
+    outbox.add(0, 11, "south", [])
+    assert texts(outbox.take(5.0, snapshot)) == ["south@12"]
+
+
+def test_nothing_is_due_while_nothing_was_worked_on(outbox: Outbox) -> None:
+    assert outbox.take(1.0, snapshot) is None
+    assert outbox.take(100.0, snapshot) is None
+    assert outbox.take(100.0, snapshot, final=True) is None
+
+
+def test_progress_without_outputs_waits_for_the_snapshots(outbox: Outbox) -> None:
+    outbox.add(0, 11, None, [])
+    assert outbox.take(1.0, snapshot) is None
+    assert outbox.take(5.0, snapshot) == Batch([], {0: 12})
+
+
+def test_the_last_batch_carries_snapshots_whatever_the_time(outbox: Outbox) -> None:
+    outbox.add(0, 11, "north", [out("b")])
+    assert texts(outbox.take(1.0, snapshot, final=True)) == ["b", "north@12"]
+
+
+def test_every_owned_partition_is_in_every_batch_it_is_the_fence(outbox: Outbox) -> None:
+    outbox.own(1, start=5, published_to=-1)
+    outbox.own(2, start=7, published_to=-1)
+    outbox.add(1, 5, "south", [out("x", 1)])
+    batch = outbox.take(1.0, snapshot)
+    assert batch is not None
+    assert batch.offsets == {0: 11, 1: 6, 2: 7}
+
+
+def test_what_an_earlier_owner_published_is_computed_and_not_sent_again() -> None:
+    outbox = Outbox(A_WHILE_S)
+    outbox.own(0, start=10, published_to=11)
+    assert [outbox.add(0, n, "north", [out(f"{n}")]) for n in (10, 11, 12)] == [0, 0, 1]
+    assert texts(outbox.take(0.0, snapshot)) == ["12", "north@13"]
+
+
+def test_input_is_worked_on_once_and_in_order(outbox: Outbox) -> None:
+    assert not outbox.expects(0, 10)
+    assert outbox.expects(0, 11)
+    assert not outbox.expects(1, 0)
+    with pytest.raises(ValueError, match="offset 10 was worked on before, 11 is next"):
+        outbox.add(0, 10, "north", [])
+
+
+def test_a_gap_in_the_offsets_is_noticed(outbox: Outbox) -> None:
+    assert outbox.skipped(0, 11) is None
+    assert outbox.skipped(0, 15) == 11
+    assert outbox.skipped(1, 15) is None
+
+
+def test_a_partition_that_is_given_up_takes_its_outputs_with_it(outbox: Outbox) -> None:
+    outbox.own(1, start=0, published_to=-1)
+    outbox.add(0, 11, "north", [out("b")])
+    outbox.add(1, 0, "south", [out("x", 1)])
+    assert outbox.waiting() == 2
+    outbox.disown(0)
+    outbox.disown(7)
+    assert outbox.partitions == {1}
+    batch = outbox.take(0.0, snapshot)
+    assert texts(batch) == ["x", "south@1"]
+    assert batch is not None
+    assert batch.offsets == {1: 1}
+    outbox.disown_all()
+    assert (outbox.partitions, outbox.waiting()) == (set(), 0)
