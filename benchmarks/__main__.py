@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import platform
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -36,6 +37,8 @@ def main(names: tuple[str, ...], rounds: int | None, quick: bool, as_report: boo
     if as_report:
         _report()
         return
+    # As Ctrl-C does: servers, roles and loops are taken down on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     console = Console(width=_WIDTH)
     run = Run(
         command=" ".join(["python -m benchmarks", *sys.argv[1:]]),
@@ -76,7 +79,5 @@ def _report() -> None:
 if __name__ == "__main__":
     try:
         main(prog_name="python -m benchmarks")
-    except UserError as error:
-        sys.exit(f"benchmarks: {error}")
-    except FatalError as error:
+    except (UserError, FatalError) as error:
         sys.exit(f"benchmarks: {error}")

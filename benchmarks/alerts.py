@@ -43,7 +43,7 @@ def run(site: Site, rounds: int) -> list[Result]:
             ),
         },
     )  # fmt: skip
-    return compared("alerts", measured, "ours", "record", _BARE)
+    return compared("alerts", measured, ("ours", "bare"), "record", _BARE)
 
 
 def _rules(site: Site, line: Line, count: int) -> Work:

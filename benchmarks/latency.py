@@ -37,7 +37,7 @@ ROUNDS = 4  # here: the parts that the run is cut into
 _CAMERAS, _INTERVAL_S = 8, 0.25
 _WARM_UP_S = 5.0  # first fetches, first transactions, first plans
 _READY_S = 90.0
-_DRAIN_S = 30.0
+_DRAIN_S = 60.0
 _ROLES = {
     "gate": ["gate", "--slot", "bench"],
     "infer": ["infer"],
@@ -54,7 +54,8 @@ def run(site: Site, rounds: int) -> list[Result]:
         site.database("bench_line") as dsn,
         psycopg.connect(dsn, autocommit=True) as connection,
     ):
-        # The very moment (written_at is when the transaction began). COPY names its columns, so this one gets its default.
+        # written_at is when the row's transaction began. COPY names its columns, so that this one
+        # gets its default.
         connection.execute(
             "ALTER TABLE frames ADD COLUMN copied_at timestamptz DEFAULT clock_timestamp()"
         )

@@ -60,7 +60,7 @@ def _of_kind(site: Site, rounds: int, name: str, sources: list[dict[str, Any]]) 
             "bare": lambda: site.bare("encode", config=str(line.config)),
         },
     )
-    return compared(f"produce.{name}", measured, "ours", "tick", _BARE, wanted_cpu=1.25)
+    return compared(f"produce.{name}", measured, ("ours", "bare"), "tick", _BARE, wanted_cpu=1.25)
 
 
 def _producers(site: Site, line: Line, ticks: int) -> Work:

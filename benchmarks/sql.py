@@ -37,7 +37,7 @@ def run(site: Site, rounds: int) -> list[Result]:
             )  # fmt: skip
 
     measured = interleaved(rounds, {"ours": lambda: _sink(site, line, count), "bare": bare})
-    return compared("sql", measured, "ours", "record", _BARE)
+    return compared("sql", measured, ("ours", "bare"), "record", _BARE)
 
 
 def _sink(site: Site, line: Line, count: int) -> Work:

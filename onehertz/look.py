@@ -11,6 +11,15 @@ from runtime.errors import FatalError
 from runtime.kafka import KafkaSettings, as_fatal, reader
 
 _REQUEST_S = 15.0
+# A broker that is away for a while: the client goes on trying by itself.
+_AWAY = frozenset(
+    {
+        KafkaError._TRANSPORT,
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._RESOLVE,
+        KafkaError._TIMED_OUT,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -24,7 +33,8 @@ class Span:
 def messages(settings: KafkaSettings, topic: str, partitions: int, span: Span) -> Iterator[Message]:
     """Committed messages of all partitions; within a partition in their order.
 
-    Without `span.follow` it ends where the topic ended when it was asked. Raises FatalError.
+    Without `span.follow` it ends at the end that each partition has when it gets there, so at once
+    if it starts there. A broker that goes away meanwhile is waited for. Raises FatalError.
     """
     consumer = reader(settings)
     try:
@@ -38,7 +48,7 @@ def messages(settings: KafkaSettings, topic: str, partitions: int, span: Span) -
                 yield message
             elif error.code() == KafkaError._PARTITION_EOF:
                 ends.discard(message.partition() or 0)
-            elif not error.retriable():
+            elif not (error.retriable() or error.code() in _AWAY):
                 raise FatalError(f"{topic}: {error.str()}")
     except KafkaException as error:
         raise as_fatal(error, f"reading {topic}") from None

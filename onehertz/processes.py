@@ -32,7 +32,7 @@ _STOP_S = 40.0
 class RoleProcess:
     """One role in a process of its own; its log goes to `<folder>/<name>.log`.
 
-    It ends with the thread that starts it (Linux: SIGTERM by the kernel), however that ends: start
+    It ends with the thread that starts it (Linux: SIGKILL by the kernel), however that ends: start
     it in the main thread. Of this process' environment it gets all but settings (`ONEHERTZ_…`):
     what counts are its arguments and the file that they name.
     """
@@ -43,12 +43,16 @@ class RoleProcess:
         arguments: Sequence[str],
         folder: Path,
         environment: Mapping[str, str] | None = None,
+        program: Sequence[str] = (sys.executable, "-m", "onehertz"),
     ) -> None:
-        """`arguments` are those of the `onehertz` command, say ("sink", "sql", "--config", …)."""
+        """`arguments` are those of `program`, say ("sink", "sql", "--config", …).
+
+        To them is added `--set health.port=N`: there it answers for its health.
+        """
         self.name = name
         self.log = folder / f"{name}.log"
         self.starts = 0
-        self._arguments = list(arguments)
+        self._command = [*program, *arguments]
         self._environment = dict(environment or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
@@ -57,8 +61,7 @@ class RoleProcess:
         """Start it, or start it again."""
         self._port = choose_port(SystemRandom(), avoid=(), free=is_free)
         self.starts += 1
-        command = [sys.executable, "-m", "onehertz", *self._arguments]
-        command += ["--set", f"health.port={self._port}"]
+        command = [*self._command, "--set", f"health.port={self._port}"]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,
@@ -182,7 +185,7 @@ class Supervisor:
         self,
         names: Sequence[str],
         within_s: float,
-        meanwhile: Callable[[], None] = lambda: None,
+        meanwhile: Callable[[], object] = lambda: None,
     ) -> None:
         """Until these roles are ready; `meanwhile` is called ten times a second.
 
@@ -235,6 +238,7 @@ def _end_with(parent: int) -> None:
     Linux only; elsewhere a parent that is killed leaves its roles running.
     """
     if _PRCTL is not None:
-        _PRCTL(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        # Not SIGTERM: a paused process could not act on it, and nobody is left to see to it.
+        _PRCTL(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it has ended before the kernel was told
             os._exit(1)

@@ -23,7 +23,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from pydantic import Field
 
 from runtime.errors import FatalError
-from runtime.kafka import KafkaSettings, admin_client, as_fatal, reader, received
+from runtime.kafka import KafkaSettings, admin_client, as_fatal, asked, reader, received
 from runtime.reading import read_all, read_last
 from runtime.recovery import Expired, Left, Taken, taken_over
 from runtime.settings import Section
@@ -146,9 +146,11 @@ class Checkpoints:
         """The group's offsets; None while a transaction that moves them is not finished."""
         places = [TopicPartition(self._topics.input, number) for number in numbers]
         request = ConsumerGroupTopicPartitions(self._topics.group, places)
-        answer = self._admin.list_consumer_group_offsets(
-            [request], require_stable=True, request_timeout=_REQUEST_S
-        )[self._topics.group].result()
+        answer = asked(
+            lambda: self._admin.list_consumer_group_offsets(
+                [request], require_stable=True, request_timeout=_REQUEST_S
+            )[self._topics.group].result()
+        )
         found = {}
         for place in answer.topic_partitions or ():
             if place.error is not None:  # in this case the offset reads as none at all
@@ -231,8 +233,20 @@ def _list_offsets(
     isolation: IsolationLevel,
 ) -> dict[tuple[str, int], int]:
     request = {TopicPartition(topic, number): spec for topic, number in places}
-    futures = admin.list_offsets(request, isolation_level=isolation, request_timeout=_REQUEST_S)
-    return {(p.topic, p.partition): future.result().offset for p, future in futures.items()}
+
+    def ask() -> dict[tuple[str, int], int]:
+        answer = admin.list_offsets(request, isolation_level=isolation, request_timeout=_REQUEST_S)
+        try:
+            return {(p.topic, p.partition): future.result().offset for p, future in answer.items()}
+        except KafkaException as error:
+            # After a broker's restart this client goes on asking by the old leader epoch, for
+            # minutes (librdkafka 2.x), unless it is made to look for the leaders anew.
+            if error.args[0].code() == KafkaError.FENCED_LEADER_EPOCH:
+                for topic in {topic for topic, _ in places}:
+                    admin.list_topics(topic, timeout=_REQUEST_S)
+            raise
+
+    return asked(ask)
 
 
 __all__ = ["CheckpointSettings", "Checkpoints", "StageTopics", "Taken"]

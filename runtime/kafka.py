@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar, cast
 
@@ -22,7 +23,11 @@ from schemas.codec import Received
 # How long a Kafka may take for its first answer: longer, and something is wrong.
 ANSWER_S = 5.0
 
+# How long a Kafka that did answer may be away; it restarts in 3 to 15 s after a kill.
+PATIENCE_S = 60.0
+
 _SERVER = re.compile(r"(\[[0-9a-fA-F:.]+\]|[\w.-]+):[0-9]{1,5}")
+T = TypeVar("T")
 Client = TypeVar("Client", Consumer, Producer, AdminClient)
 
 
@@ -164,9 +169,9 @@ def consumer_config(settings: KafkaSettings, group: str) -> dict[str, Any]:
         "auto.offset.reset": "error",
         "isolation.level": "read_committed",
         "session.timeout.ms": settings.session_timeout_ms,
-        "heartbeat.interval.ms": min(1_000, settings.session_timeout_ms // 3),
+        "heartbeat.interval.ms": min(1_000, settings.session_timeout_ms // 6),
         "max.poll.interval.ms": 300_000,
-        # So soon a topic that was deleted is noticed; by default 5 min, without partitions and idle.
+        # So soon a topic that was deleted is noticed; by default after 5 min of silence.
         "topic.metadata.refresh.interval.ms": 5_000,
         "topic.metadata.propagation.max.ms": 5_000,
         "fetch.wait.max.ms": 50,
@@ -219,6 +224,48 @@ MISSING_TOPIC = frozenset(
         KafkaError._UNKNOWN_PARTITION,
     }
 )
+
+
+# A broker restarts, a partition or a group moves to another one: soon it is well again.
+TRANSIENT = frozenset(
+    {
+        KafkaError._TRANSPORT,
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._RESOLVE,
+        KafkaError._TIMED_OUT,
+        KafkaError._TIMED_OUT_QUEUE,
+        KafkaError._WAIT_COORD,
+        KafkaError._MSG_TIMED_OUT,
+        KafkaError.REQUEST_TIMED_OUT,
+        KafkaError.BROKER_NOT_AVAILABLE,
+        KafkaError.REPLICA_NOT_AVAILABLE,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.OFFSET_NOT_AVAILABLE,
+        KafkaError.KAFKA_STORAGE_ERROR,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+    }
+)
+
+
+def is_transient(error: KafkaError) -> bool:
+    return error.retriable() or error.code() in TRANSIENT
+
+
+def asked(call: Callable[[], T], patience_s: float = PATIENCE_S) -> T:
+    """What a broker answers, asked again while it can't. Raises KafkaException."""
+    give_up_at = time.monotonic() + patience_s
+    while True:
+        try:
+            return call()
+        except KafkaException as error:
+            if not is_transient(error.args[0]) or time.monotonic() > give_up_at:
+                raise
+            time.sleep(0.1)
 
 
 def missing_topic(name: str) -> str:

@@ -9,23 +9,20 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from runtime.errors import FatalError
+from runtime.kafka import asked, is_transient
 
 _REQUEST_S = 15.0
-# The client goes on trying by itself.
-_UNREACHABLE = frozenset(
-    {
-        KafkaError._TRANSPORT,
-        KafkaError._ALL_BROKERS_DOWN,
-        KafkaError._RESOLVE,
-        KafkaError._TIMED_OUT,
-    }
-)
+
+
+def ends_of(consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
+    """A partition's first offset, and the one that its next record will have."""
+    place = TopicPartition(topic, partition)
+    return asked(lambda: consumer.get_watermark_offsets(place, timeout=_REQUEST_S))
 
 
 def read_all(consumer: Consumer, topic: str, partition: int, start: int = -1) -> Iterator[Message]:
     """Committed messages of a partition from `start` (-1: its beginning) to its present end."""
-    place = TopicPartition(topic, partition)
-    low, high = consumer.get_watermark_offsets(place, timeout=_REQUEST_S)
+    low, high = ends_of(consumer, topic, partition)
     if low >= high or start >= high:
         return
     consumer.assign([TopicPartition(topic, partition, max(low, start))])
@@ -49,14 +46,14 @@ def _until_end(consumer: Consumer, where: str) -> Iterator[Any]:
             deadline = time.monotonic() + _REQUEST_S
         elif error is not None and error.code() == KafkaError._PARTITION_EOF:
             return
-        elif error is not None and not (error.retriable() or error.code() in _UNREACHABLE):
+        elif error is not None and not is_transient(error):
             raise FatalError(f"{where}: {error.str()}")
     raise FatalError(f"{where} can't be read to its end: no answer for {_REQUEST_S:.0f} s")
 
 
 def read_last(consumer: Consumer, topic: str, partition: int) -> Message | None:
     """The newest committed message of a partition: its last offsets may be transaction markers."""
-    low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_REQUEST_S)
+    low, high = ends_of(consumer, topic, partition)
     span = 16
     while high > low:
         last = None
@@ -70,6 +67,5 @@ def read_last(consumer: Consumer, topic: str, partition: int) -> Message | None:
 
 def read_tail(consumer: Consumer, topic: str, partition: int, records: int) -> Iterator[Message]:
     """The newest committed messages of a partition, at most `records`."""
-    place = TopicPartition(topic, partition)
-    low, high = consumer.get_watermark_offsets(place, timeout=_REQUEST_S)
+    low, high = ends_of(consumer, topic, partition)
     yield from read_all(consumer, topic, partition, max(low, high - records))

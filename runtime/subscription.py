@@ -8,6 +8,7 @@ offset is an error, never a silent jump.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -25,7 +26,9 @@ from runtime.kafka import (
     MISSING_TOPIC,
     KafkaSettings,
     as_fatal,
+    asked,
     consumer_config,
+    is_transient,
     made,
     missing_topic,
 )
@@ -36,8 +39,9 @@ log = logging.getLogger("onehertz.subscription")
 Place = tuple[str, int]  # topic, partition
 StartAt = Callable[[list[Place]], Mapping[Place, int]]
 
-_REQUEST_S = 15.0
+_REQUEST_S = 5.0
 _RETRY_COMMIT_S = 1.0
+COMMIT_WAIT_S = 5.0
 
 
 def _ignore(_places: list[Place]) -> None:
@@ -73,6 +77,7 @@ class Subscription:
         self._failure: Exception | None = None
         self._owned: set[Place] = set()
         self._uncommitted: dict[Place, int] = {}  # done, and not yet accepted by the group
+        self._commit: _Commit | None = None  # under way
         self._tried_commit_at_s = 0.0
         self._paused = False
         self._member = False
@@ -100,6 +105,7 @@ class Subscription:
         except KafkaException as error:
             raise as_fatal(error, "reading") from None
         self._raise_failure()
+        self._end_commit(0)
         if self._uncommitted and time.monotonic() > self._tried_commit_at_s + _RETRY_COMMIT_S:
             self.commit({})
         good = []
@@ -111,26 +117,38 @@ class Subscription:
         return good
 
     def commit(self, offsets: Mapping[Place, int]) -> None:
-        """Everything before these offsets is done. Blocks. Partitions lost meanwhile are left out.
+        """Everything before these offsets is done. Blocks for at most COMMIT_WAIT_S.
 
-        Refused because of a rebalance, or because no broker answers: no error. It is tried again
-        in later calls of `poll` and `commit`, for the partitions that are still ours by then; what
-        the next owner of others finds uncommitted, it repeats.
+        Partitions lost meanwhile are left out. Refused because of a rebalance, or without an answer
+        in time: no error. It is tried again in later calls of `poll` and `commit`, for the
+        partitions that are still ours by then; what the next owner of others finds uncommitted, it
+        repeats. Raises FatalError where the broker never will accept it.
         """
         self._uncommitted |= {place: at for place, at in offsets.items() if place in self._owned}
-        if not self._uncommitted:
+        self._end_commit(0)
+        if self._uncommitted and self._commit is None:
+            self._tried_commit_at_s = time.monotonic()
+            self._commit = _Commit(self._consumer, self._uncommitted)
+            self._commit.start()
+            self._end_commit(COMMIT_WAIT_S)
+
+    def _end_commit(self, wait_s: float) -> None:
+        """See to the outcome of the commit that is under way, if there is one by then."""
+        commit = self._commit
+        if commit is None:
             return
-        self._tried_commit_at_s = time.monotonic()
-        wanted = [TopicPartition(*place, at) for place, at in self._uncommitted.items()]
-        try:
-            answer = self._consumer.commit(offsets=wanted, asynchronous=False) or []
-            refused = [place.error for place in answer if place.error is not None]
-            if refused:
-                raise KafkaException(refused[0])
-        except KafkaException as error:
-            self._judge_commit(error)
-        else:
-            self._uncommitted = {}
+        commit.join(wait_s)
+        if commit.is_alive():
+            if wait_s:
+                log.warning("offsets are not committed yet: the group's broker does not answer")
+            return
+        self._commit = None
+        if commit.error is not None:
+            self._judge_commit(commit.error)
+            return
+        for place, at in commit.offsets.items():
+            if self._uncommitted.get(place) == at:
+                del self._uncommitted[place]
 
     def group_metadata(self) -> bytes:
         """The group's generation and this member, for stamping a transaction's offsets.
@@ -212,8 +230,8 @@ class Subscription:
         partitions: list[TopicPartition],
         tell: Callable[[list[Place]], None],
     ) -> None:
-        asked = [(p.topic, p.partition) for p in partitions]
-        places = [place for place in asked if place in self._owned]  # others were never begun
+        told = [(p.topic, p.partition) for p in partitions]
+        places = [place for place in told if place in self._owned]  # others were never begun
         try:
             tell(places)
         except OnehertzError as error:
@@ -227,15 +245,19 @@ class Subscription:
             self._failure = self._failure or as_fatal(error, "giving up partitions")
 
     def _committed_or_first(self, places: list[Place]) -> dict[Place, int]:
-        asked = [TopicPartition(*place) for place in places]
+        wanted = [TopicPartition(*place) for place in places]
         starts = {}
-        for found in self._consumer.committed(asked, timeout=_REQUEST_S):
+        for found in asked(lambda: self._consumer.committed(wanted, timeout=_REQUEST_S)):
             if found.error is not None:
                 raise KafkaException(found.error)
             place = (found.topic, found.partition)
-            low, high = self._consumer.get_watermark_offsets(found, timeout=_REQUEST_S)
-            starts[place] = self._start_of(place, found.offset, low, high)
+            starts[place] = self._start_of(place, found.offset, *self._ends(place))
         return starts
+
+    def _ends(self, place: Place) -> tuple[int, int]:
+        """The first offset of a partition, and the one that its next record will have."""
+        where = TopicPartition(*place)
+        return asked(lambda: self._consumer.get_watermark_offsets(where, timeout=_REQUEST_S))
 
     def _start_of(self, place: Place, committed: int, low: int, high: int) -> int:
         if committed < 0:
@@ -264,14 +286,13 @@ class Subscription:
             "--reset-offsets --to-earliest --execute"
         )
 
-    def _judge_commit(self, error: KafkaException) -> None:
-        code = error.args[0].code()
-        if code in _REBALANCING:
+    def _judge_commit(self, error: KafkaError) -> None:
+        if error.code() in _REBALANCING:
             log.info("offsets are not committed yet: the group is rebalancing")
-        elif code in _AWAY or error.args[0].retriable():
-            log.warning("offsets are not committed yet: %s", error.args[0].str())
+        elif is_transient(error):
+            log.warning("offsets are not committed yet: %s", error.str())
         else:
-            raise as_fatal(error, "committing offsets") from None
+            raise as_fatal(KafkaException(error), "committing offsets")
 
     def _judge(self, error: Any, message: Message) -> None:
         """Errors that the client mends by itself are logged; the others end the process."""
@@ -287,9 +308,7 @@ class Subscription:
     def _out_of_range(self, message: Message) -> FatalError:
         place = (message.topic() or "", message.partition() or 0)
         try:
-            low, high = self._consumer.get_watermark_offsets(
-                TopicPartition(*place), timeout=_REQUEST_S
-            )
+            low, high = self._ends(place)
         except KafkaException as error:
             if error.args[0].code() in MISSING_TOPIC:
                 return FatalError(missing_topic(place[0]))
@@ -303,6 +322,27 @@ class Subscription:
         )
 
 
+class _Commit(threading.Thread):
+    """One synchronous commit. librdkafka waits for the group's broker without end: in a thread."""
+
+    def __init__(self, consumer: Consumer, offsets: Mapping[Place, int]) -> None:
+        super().__init__(name="commit", daemon=True)
+        self.offsets = dict(offsets)
+        self.error: KafkaError | None = None
+        self._consumer = consumer
+
+    def run(self) -> None:
+        wanted = [TopicPartition(*place, at) for place, at in self.offsets.items()]
+        try:
+            answer = self._consumer.commit(offsets=wanted, asynchronous=False) or []
+        except KafkaException as error:
+            self.error = error.args[0]
+        except RuntimeError:  # the consumer was closed meanwhile
+            self.error = KafkaError(KafkaError._DESTROY)
+        else:
+            self.error = next((place.error for place in answer if place.error is not None), None)
+
+
 _REBALANCING = frozenset(
     {
         KafkaError.ILLEGAL_GENERATION,
@@ -311,15 +351,6 @@ _REBALANCING = frozenset(
         KafkaError.FENCED_INSTANCE_ID,
         KafkaError._ASSIGNMENT_LOST,
         KafkaError._NO_OFFSET,
-    }
-)
-_AWAY = frozenset(
-    {
-        KafkaError._TRANSPORT,
-        KafkaError._ALL_BROKERS_DOWN,
-        KafkaError._TIMED_OUT,
-        KafkaError._TIMED_OUT_QUEUE,
-        KafkaError._WAIT_COORD,
         KafkaError._DESTROY,
     }
 )

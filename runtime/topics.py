@@ -18,6 +18,7 @@ from runtime.kafka import (
     KafkaSettings,
     admin_client,
     as_fatal,
+    asked,
     missing_topic,
     text_of,
 )
@@ -187,8 +188,11 @@ def _asking(doing: str) -> Iterator[None]:
 def topic_id(admin: AdminClient, name: str) -> str:
     """The broker's id of a topic: another one after it was deleted and made anew."""
     try:
-        answer = admin.describe_topics(TopicCollection([name]), request_timeout=_TIMEOUT_S)
-        return str(answer[name].result().topic_id)
+        wanted = TopicCollection([name])
+        found = asked(
+            lambda: admin.describe_topics(wanted, request_timeout=_TIMEOUT_S)[name].result()
+        )
+        return str(found.topic_id)
     except KafkaException as error:
         if error.args[0].code() in MISSING_TOPIC:
             raise FatalError(missing_topic(name)) from None

@@ -103,16 +103,17 @@ def meter(role: RoleProcess, counter: str, total: int, within_s: float) -> Work:
 def compared(
     name: str,
     rounds: Sequence[Mapping[str, Work]],
-    side: str,
+    sides: tuple[str, str],
     what: str,
     compared_with: str,
     *,
     wanted_rate: float | None = None,
     wanted_cpu: float | None = None,
 ) -> list[Result]:
-    """Two results, rate and CPU per `what`, of the rounds' `side` against their "bare" one."""
-    rates = [Pair(run[side].per_second, run["bare"].per_second) for run in rounds]
-    cpu = [Pair(run[side].cpu_ms, run["bare"].cpu_ms) for run in rounds]
+    """Two results, rate and CPU per `what`, of one side of the rounds against another."""
+    ours, other = sides
+    rates = [Pair(run[ours].per_second, run[other].per_second) for run in rounds]
+    cpu = [Pair(run[ours].cpu_ms, run[other].cpu_ms) for run in rounds]
     return [
         result(f"{name}.rate", rates, f"{what}s/s", compared_with, wanted_rate),
         result(f"{name}.cpu", cpu, f"CPU ms/{what}", compared_with, wanted_cpu),

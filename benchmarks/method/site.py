@@ -29,7 +29,7 @@ from onehertz.stack.leash import leashed
 from onehertz.stack.stack import Stack
 from onehertz.stack.status import Endpoints
 from runtime.errors import FatalError
-from runtime.kafka import admin_client
+from runtime.kafka import admin_client, as_fatal
 from runtime.settings import load
 from runtime.topics import create_topics
 from sinks.sql.migrate import migrate
@@ -39,6 +39,15 @@ Say = Callable[[str], None]
 _ROOT = Path(__file__).parents[2]
 _WITHIN_S = 120.0
 _ANSWER_S = 15.0
+# What Kafka answers about a group as long as its coordinator starts, or a member is just leaving.
+_PASSING = frozenset(
+    {
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.NON_EMPTY_GROUP,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -138,12 +147,22 @@ class Site:
         """Let a role begin at its input's beginning again, and empty these topics of the line."""
         self.delete_topics([line.settings.line.topic(topic) for topic in topics])
         create_topics(line.settings.kafka, line.settings.line)
-        group = line.settings.line.group(role)
-        try:
-            self.admin.delete_consumer_groups([group])[group].result()
-        except KafkaException as error:
-            if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
-                raise
+        self._delete_group(line.settings.line.group(role))
+
+    def _delete_group(self, group: str) -> None:
+        deadline_s = time.monotonic() + _ANSWER_S
+        while True:
+            try:
+                self.admin.delete_consumer_groups([group])[group].result()
+            except KafkaException as error:
+                code = error.args[0].code()
+                if code == KafkaError.GROUP_ID_NOT_FOUND:
+                    return
+                if code not in _PASSING or time.monotonic() > deadline_s:
+                    raise as_fatal(error, f"deleting the group {group}") from None
+                time.sleep(0.1)
+            else:
+                return
 
     def delete_topics(self, names: list[str]) -> None:
         """Raises FatalError where they don't go."""

@@ -19,7 +19,8 @@ from onehertz.demo.run import Ended, Wish, run
 from onehertz.demo.screen import Screen
 from onehertz.processes import age_s
 from onehertz.stack import postgres_programs
-from onehertz.stack.stack import DEFAULT_FOLDER, Stack
+from onehertz.stack.stack import DEFAULT_FOLDER
+from runtime.environment import CONFIG
 from runtime.errors import UserError
 from runtime.lifecycle import EXIT_FAILED
 
@@ -69,11 +70,9 @@ def demo(seconds: int, speed: float, start_at: datetime | None, keep: bool, as_j
             return
         print_outcome(console, ended.outcome)
         print_queries(console, ended.connection)
-        stays_up = keep or was_up
-        print_where_to_look(console, ended.pictures, _commands(ended, stays_up), up=stays_up)
+        print_where_to_look(console, ended.pictures, _commands(ended), up=ended.servers_stay_up)
         console.print()
 
-    was_up = Stack(DEFAULT_FOLDER).status().is_up
     try:
         outcome = run(
             Wish(seconds, speed, start_at, keep),
@@ -92,23 +91,24 @@ def demo(seconds: int, speed: float, start_at: datetime | None, keep: bool, as_j
         raise click.exceptions.Exit(EXIT_FAILED)
 
 
-def _commands(ended: Ended, up: bool) -> list[str]:
+def _commands(ended: Ended) -> list[str]:
     """What to type to look around, as it has to be typed here."""
     onehertz = _as_typed(Path(sys.argv[0]))
     psql = shutil.which("psql") or _as_typed(postgres_programs.find_binaries() / "psql")
-    config = f"--config {ended.config}"
     return [
-        *([] if up else [f"{onehertz} up"]),
-        f"{onehertz} verify {config}",
-        f"{onehertz} alerts tail --from-beginning --no-follow {config}",
-        f"{onehertz} frames save --camera street --from-beginning --count 3 {config}",
+        *([] if ended.servers_stay_up else [f"{onehertz} up"]),
+        f"export {CONFIG}={ended.config}",
+        f"{onehertz} verify",
+        f"{onehertz} alerts tail --from-beginning",
+        f"{onehertz} detections tail --from-beginning --camera campus",
         f"{psql} '{ended.dsn}'",
         f"{onehertz} down",
     ]
 
 
 def _as_typed(program: Path) -> str:
-    if found := shutil.which(program.name):
-        if Path(found).samefile(program):
-            return program.name
+    if program.name == "__main__.py":
+        return "python -m onehertz"
+    if (found := shutil.which(program.name)) and Path(found).samefile(program):
+        return program.name
     return os.path.relpath(program) if program.is_relative_to(Path.cwd()) else str(program)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from onehertz.cli.options import with_settings
 from onehertz.look import Span, messages
 from onehertz.settings import Settings
 from runtime.dead_letters import Letter, read_letter
+from runtime.errors import FatalError, UserError
 from runtime.kafka import received
 from runtime.lifecycle import EXIT_FAILED
 from runtime.sender import Sender
@@ -44,6 +46,10 @@ def _read(settings: Settings, name: str, span: Span, camera: str | None) -> Iter
             yield message
 
 
+def _tell_strange(error: DecodeError) -> None:
+    click.echo(f"(not a record of ours: {error})", err=True)
+
+
 # ---------------------------------------------------------------- alerts, detections
 
 
@@ -70,7 +76,11 @@ def tail_alerts(
     """Print alerts, one a line; with --json their payload."""
     span = Span(from_beginning, follow)
     for message in islice(_read(settings, "alerts", span, camera), count):
-        alert = decode_alert(received(message))
+        try:
+            alert = decode_alert(received(message))
+        except DecodeError as error:
+            _tell_strange(error)
+            continue
         click.echo(msgspec.json.encode(alert) if as_json else _alert_line(alert))
 
 
@@ -106,7 +116,7 @@ def tail_detections(
         try:
             record = decode_result(received(message))
         except DecodeError as error:
-            click.echo(f"(not a record of ours: {error})", err=True)
+            _tell_strange(error)
             continue
         click.echo(msgspec.json.encode(record) if as_json else _result_line(record))
 
@@ -147,15 +157,19 @@ def save(
 ) -> None:
     """Save frames as JPEG files, named by their capture time. Exit code 1 if there was none."""
     span = Span(from_beginning or wanted is not None, follow and wanted is None)
-    folder.mkdir(parents=True, exist_ok=True)
     pictures = _captured(settings, span, camera, wanted)
     saved = 0
     for record in islice(pictures, 1 if wanted else count):
         path = folder / f"{record.camera}-{record.captured_at:%Y%m%dT%H%M%S.%fZ}.jpg"
-        path.write_bytes(record.jpeg)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(record.jpeg)
+        except OSError as error:
+            raise UserError(f"{path}: can't be written: {error.strerror}") from None
         click.echo(path)
         saved += 1
     if not saved:
+        click.echo(f"no frame of {camera}: {wanted or 'none captured'} on frames-raw", err=True)
         raise click.exceptions.Exit(EXIT_FAILED)
 
 
@@ -199,16 +213,38 @@ def list_letters(settings: Settings, as_json: bool) -> None:
 def replay(settings: Settings, reason: str | None, dry_run: bool) -> None:
     """Send dead letters back to the topic that they came from, as they came.
 
-    After a repair of what made them fail. A tick whose time has passed meanwhile becomes
-    *rejected: late* if it was not known, and changes nothing if it was.
+    After a repair of what made them fail. One that has failed several times, because it was sent
+    back before, goes once. A tick whose time has passed meanwhile becomes *rejected: late* if it
+    was not known, and changes nothing if it was.
     """
-    chosen = [letter for letter in _letters(settings) if reason in (None, letter.reason)]
-    if not dry_run:
-        sender = Sender(settings.kafka)
-        for letter in chosen:
+    sender = Sender(settings.kafka)
+    sent = 0
+    for letter in _different(
+        letter for letter in _letters(settings) if reason in (None, letter.reason)
+    ):
+        if not dry_run:
             sender.send(letter.origin.topic, letter.original, partition=letter.origin.partition)
-        sender.flush(_FLUSH_S)
-    click.echo(f"{len(chosen)} dead letters {'would be' if dry_run else 'were'} sent back")
+        sent += 1
+    unsure = sender.flush(_FLUSH_S)
+    if unsure:
+        raise FatalError(
+            f"Kafka has not acknowledged {unsure} of {sent} messages within {_FLUSH_S:.0f} s: they "
+            "may or may not be there; sending them back again does no harm"
+        )
+    what = "1 dead letter" if sent == 1 else f"{sent} dead letters"
+    click.echo(f"{'to be sent back' if dry_run else 'sent back'}: {what}")
+
+
+def _different(letters: Iterable[Letter]) -> Iterator[Letter]:
+    """Letters with the same message, for the same partition, once."""
+    seen = set()
+    for letter in letters:
+        key, value, headers = letter.original
+        digest = hashlib.sha256(value).digest()  # instead of the picture itself
+        content = (letter.origin[:2], key, digest, tuple(headers))
+        if content not in seen:
+            seen.add(content)
+            yield letter
 
 
 def _letters(settings: Settings) -> Iterator[Letter]:

@@ -57,7 +57,8 @@ GROUP BY camera, what
 ORDER BY camera, seconds DESC;
 
 -- [alarms] Which alerts were raised, when (UTC), and for how long did they last?
-SELECT rule, camera, to_char(raised_at AT TIME ZONE 'UTC', 'HH24:MI:SS') AS raised,
+SELECT rule, camera,
+       to_char(raised_at AT TIME ZONE 'UTC', 'HH24:MI:SS') AS raised,
        CASE WHEN state = 'cleared'
             THEN extract(epoch FROM ended_at - began_at)::int || ' s'
             ELSE 'goes on' END AS lasted

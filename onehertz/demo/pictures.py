@@ -24,6 +24,8 @@ def save_best_frames(
 ) -> dict[str, Path]:
     """One PNG per camera that has an inferred frame; where they are."""
     folder.mkdir(parents=True, exist_ok=True)
+    for earlier in folder.glob("*.png"):
+        earlier.unlink()
     saved = {}
     consumer = reader(settings.kafka)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,33 +83,37 @@ def fetch_assets(say: Say, progress: AbstractContextManager[Progress]) -> dict[s
 # ---------------------------------------------------------------- servers
 
 
-class _Coming:
-    """Servers on their way up."""
+class Servers:
+    """Kafka and PostgreSQL on their way up, in the background."""
 
-    def __init__(self, folder: Path, say: Say) -> None:
-        self.stack = Stack(folder, say=say)
-        self.were_up = False
+    def __init__(self, stack: Stack, pool: Executor, *, keep: bool) -> None:
+        self.stay_up = keep or stack.status().is_up
+        self._coming = pool.submit(stack.up)
 
-    def up(self) -> Endpoints:
-        self.were_up = self.stack.status().is_up
-        return self.stack.up()
+    def endpoints(self) -> Endpoints:
+        """Wait until both answer. Raises what `Stack.up` raises."""
+        return self._coming.result()
+
+    @property
+    def have_failed(self) -> bool:
+        """Whether they did not come up; waits for it."""
+        return self._coming.exception() is not None
 
 
 @contextmanager
-def servers(folder: Path, say: Say, *, keep: bool) -> Iterator[Callable[[], Endpoints]]:
-    """Kafka and PostgreSQL, started in the background: what is yielded waits for them.
+def servers(folder: Path, say: Say, *, keep: bool) -> Iterator[Servers]:
+    """Start Kafka and PostgreSQL in the background, and stop them at the end.
 
-    At the end they are as they were found: those that ran before stay up, others are stopped,
-    unless `keep`. Raises what `Stack.up` raises.
+    Not with `keep`, and not those that ran before.
     """
-    coming = _Coming(folder, say)
+    stack = Stack(folder, say=say)
     with ThreadPoolExecutor(1, "stack") as pool:
-        endpoints = pool.submit(coming.up)
+        coming = Servers(stack, pool, keep=keep)
         try:
-            yield endpoints.result
+            yield coming
         finally:
-            if endpoints.exception() is None and not keep and not coming.were_up:
-                coming.stack.down()
+            if not coming.have_failed and not coming.stay_up:
+                stack.down()
 
 
 # ---------------------------------------------------------------- settings, topics, tables

@@ -27,7 +27,7 @@ def print_outcome(console: Console, outcome: Outcome) -> None:
     table.add_column("camera", no_wrap=True)
     for heading in ("captured", "rows", *STATUSES):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("latency ms\np50 / p99", justify="right", no_wrap=True)
+    table.add_column("latency ms\np50/p99", justify="right", no_wrap=True)
     for name, camera in sorted(outcome.view.cameras.items()):
         counts = [camera.by_status.get(status, 0) for status in STATUSES]
         table.add_row(
@@ -55,8 +55,8 @@ def outcome_lines(outcome: Outcome) -> list[str]:
     lines.append(f"Alerts: {raised} raised, {cleared} cleared")
     if outcome.first_detection_s is not None:
         lines.append(
-            f"The first detection was in the database {outcome.first_detection_s:.1f} s after the "
-            "command was started"
+            f"First detection in the database: {outcome.first_detection_s:.1f} s after the start "
+            "of the command"
         )
     return lines + saving_lines(outcome.saving)
 
@@ -114,7 +114,6 @@ def print_where_to_look(
     if up:
         console.print("\n[bold]Kafka and PostgreSQL are still up; look around[/bold]")
     else:
-        console.print("\n[bold]Look around[/bold]: all data are still there (the next demo")
-        line("replaces them); the first command starts Kafka and PostgreSQL again")
+        console.print("\n[bold]All data are still there, until the next demo; look around[/bold]")
     for command in commands:
         line(f"  {command}")

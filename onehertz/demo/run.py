@@ -19,11 +19,11 @@ from onehertz.demo.interruption import Interrupted, Interruption
 from onehertz.demo.outcome import Outcome, Saving, count_alert_changes, count_captured
 from onehertz.demo.pictures import save_best_frames
 from onehertz.demo.plan import Plan, plan
+from onehertz.demo.prepare import Servers
 from onehertz.demo.screen import Screen
 from onehertz.demo.watch import View, Watcher
 from onehertz.processes import Supervisor, age_s
 from onehertz.settings import Settings
-from onehertz.stack.status import Endpoints
 from runtime.errors import FatalError
 from runtime.kafka import as_fatal, now_us
 from runtime.topics import create_topics
@@ -59,6 +59,7 @@ class Ended:
     connection: psycopg.Connection
     config: Path
     dsn: str
+    servers_stay_up: bool
 
 
 @dataclass(frozen=True)
@@ -94,27 +95,28 @@ def run(
     Raises UserError, FatalError; Interrupted where a signal left nothing to report. Whatever it
     raises, no role and no server that it started runs any more.
     """
+    played = plan(wish.seconds, wish.speed, now_us(), wish.start_at)
     with (
         interruption,
         prepare.alone(FOLDER),
         _failures_told(),
-        prepare.servers(stack_folder, screen.say, keep=wish.keep) as endpoints,
+        prepare.servers(stack_folder, screen.say, keep=wish.keep) as servers,
         _no_more_signals(interruption),
     ):
-        played = plan(wish.seconds, wish.speed, now_us(), wish.start_at)
         screen.say("looking for the detector and the clips")
         clips = prepare.fetch_assets(screen.say, progress)
-        return _run_on(endpoints(), clips, played, screen, interruption, report)
+        return _run_on(servers, clips, played, screen, interruption, report)
 
 
 def _run_on(
-    endpoints: Endpoints,
+    servers: Servers,
     clips: dict[str, Path],
     played: Plan,
     screen: Screen,
     interruption: Interruption,
     report: Callable[[Ended], None],
 ) -> Outcome:
+    endpoints = servers.endpoints()
     prepared = prepare.configure(FOLDER, endpoints, clips, played, now_us())
     settings = prepared.settings
     screen.say(
@@ -125,7 +127,7 @@ def _run_on(
     with ThreadPoolExecutor(1, "database") as pool, _stopped_at_the_end(line, interruption):
         tables = pool.submit(prepare.make_database, endpoints, prepared)
         create_topics(settings.kafka, settings.line)
-        screen.say(f"starting the roles: gate, infer, two sinks; their logs: {FOLDER / 'logs'}")
+        screen.say(f"starting the roles: infer, gate, two sinks; logs in {FOLDER / 'logs'}")
         line.start(_NEED_TOPICS)
         tables.result()
         line.start([_NEEDS_TABLES])
@@ -137,7 +139,16 @@ def _run_on(
                 outcome = play(running)
             line.stop()
             pictures = save_best_frames(settings, connection, FOLDER / "snapshots")
-            report(Ended(outcome, pictures, connection, prepared.config, prepared.dsn))
+            report(
+                Ended(
+                    outcome,
+                    pictures,
+                    connection,
+                    prepared.config,
+                    prepared.dsn,
+                    servers.stay_up,
+                )
+            )
     return outcome
 
 
@@ -182,14 +193,14 @@ def play(running: Running) -> Outcome:
     A first signal ends the cameras early. Raises FatalError where a role can't run.
     """
     line, screen, interruption = running.line, running.screen, running.interruption
-    line.wait_ready(_MUST_BE_READY, _READY_S, lambda: _show(running, "waiting for the roles"))
+    line.wait_ready(_MUST_BE_READY, _READY_S, lambda: running.show("waiting for the roles"))
     cpu_before = _cpu(line)
     screen.say("gate and worker are ready: the cameras start")
     line.start(["produce"])
     with interruption.noted():
         first_s = _watch_cameras(running)
         if interruption.requested:
-            screen.say("interrupted: no more frames; finishing those there are (again: at once)")
+            screen.say("interrupted: finishing what has come (again: at once)")
             line.retire("produce")
         captured = _drain(running)
         cpu = _cpu_spent(line, cpu_before)
@@ -197,10 +208,6 @@ def play(running: Running) -> Outcome:
     inferred = sum(camera.inferred for camera in view.cameras.values())
     saving = Saving(view.rows, inferred, *cpu) if cpu is not None else None
     return Outcome(captured, view, running.watcher.alert_changes(), saving, first_s)
-
-
-def _show(running: Running, phase: str) -> None:
-    running.show(phase)
 
 
 def _watch_cameras(running: Running) -> float | None:
@@ -215,7 +222,7 @@ def _watch_cameras(running: Running) -> float | None:
         if first_s is None and view is not None and view.first_detection_at is not None:
             first_s = age_s() - (time.time() - view.first_detection_at.timestamp())
             running.screen.say(
-                f"the first detection was in the database {first_s:.1f} s after the command's start"
+                f"first detection in the database {first_s:.1f} s after the start of the command"
             )
         if not produce.is_running and produce.process.returncode == 0:
             break

@@ -40,9 +40,9 @@ def live_table(view: View, planned: int, phase: str, width: int) -> RenderableTy
     table.add_column("camera", no_wrap=True)
     for heading in ("ticks", "kept %", "unchanged", "inferred"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("detections", no_wrap=True, overflow="ellipsis", min_width=13)
+    table.add_column("detections")  # the one that gives way where it is narrow
     table.add_column("last alert" if wide else "last\nalert", no_wrap=True)
-    table.add_column("latency ms\np50 / p99", justify="right", no_wrap=True)
+    table.add_column("latency ms\np50/p99", justify="right", no_wrap=True)
     for name, camera in sorted(view.cameras.items()):
         table.add_row(name, *_cells(camera, planned, wide=wide))
     lags = "  ".join(f"{stage} {lag}" for stage, lag in view.lags.items()) or "not known"
@@ -75,7 +75,7 @@ def ranked_labels(labels: Mapping[str, int], shown: int) -> Sequence[str]:
 def latency_text(latencies_ms: Sequence[float]) -> str:
     """Median and 99th percentile in ms; empty of nothing."""
     half, most = percentile(latencies_ms, 0.5), percentile(latencies_ms, 0.99)
-    return "" if half is None or most is None else f"{half:.0f} / {most:.0f}"
+    return "" if half is None or most is None else f"{half:.0f}/{most:.0f}"
 
 
 def _alert_text(alert: tuple[str, str, datetime] | None, between: str) -> str:

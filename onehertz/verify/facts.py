@@ -22,6 +22,10 @@ _EARLIEST_US = m.to_us(EARLIEST)
 # What an unchanged tick equals is at most this much older (DESIGN, 9).
 REFRESH_LIMIT_US = 600 * 1_000_000
 
+# A message that does not decode, but whose headers say for certain whose tick it is: the tick goes
+# on as rejected (DESIGN, 8).
+MALFORMED = "malformed"
+
 # Reasons for which a record comes after a later one: it has moved no state.
 _OUT_OF_TURN = frozenset({"late", "clock"})
 
@@ -35,7 +39,7 @@ class Raw(NamedTuple):
     offset: int
     run: str
     seq: int
-    status: str  # captured, missing, unchanged (by a gate at the edge) or malformed
+    status: str  # captured, missing, unchanged (by a gate at the edge) or MALFORMED
     same_as_us: int | None
     possible: bool  # the capture time is one that a row may carry
     ahead: bool  # of the broker's clock by more than CLOCK_AHEAD_US
@@ -104,25 +108,24 @@ class Row(NamedTuple):
     doubled_boxes: int
 
 
-def raw_fact(record: m.RawRecord, offset: int, appended_at_us: int) -> Raw:
+def raw_fact(record: m.RawRecord | m.Rejected, offset: int, appended_at_us: int) -> Raw:
+    """A *rejected* one is what the headers say of a message that does not decode."""
     at_us = record.captured_at_us
     return Raw(
         _frame(record),
         offset,
         intern(record.run),
         record.seq,
-        record.status,
+        MALFORMED if isinstance(record, m.Rejected) else record.status,
         _same_as_us(record),
         _EARLIEST_US <= at_us <= appended_at_us + IMPOSSIBLE_AHEAD_US,
         at_us > appended_at_us + CLOCK_AHEAD_US,
     )
 
 
-def malformed_fact(record: m.Rejected, offset: int) -> Raw:
-    """A message that does not decode, but whose headers say for certain whose tick it is."""
-    return Raw(
-        _frame(record), offset, intern(record.run), record.seq, "malformed", None, True, False
-    )
+def malformed_gated_fact(record: m.Rejected, offset: int) -> Gated:
+    """What the headers say of a message of frames-gated that does not decode."""
+    return gated_fact(record, offset)._replace(status=MALFORMED, why=None)
 
 
 def gated_fact(record: m.GatedRecord, offset: int) -> Gated:

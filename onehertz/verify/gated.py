@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from onehertz.verify.facts import REFRESH_LIMIT_US, Frame, Gated, Raw, name_of
+from onehertz.verify.facts import MALFORMED, REFRESH_LIMIT_US, Frame, Gated, Raw, name_of
 from onehertz.verify.findings import Findings, Kind, topic_place
 from onehertz.verify.order import Order
 from onehertz.verify.raw import RawJudge
 
 # What may become of a tick at the gate.
 _FOLLOWS: Final = {
-    "captured": frozenset({"kept", "unchanged", "rejected"}),
-    "missing": frozenset({"missing", "rejected"}),
-    "unchanged": frozenset({"unchanged", "rejected"}),
-    "malformed": frozenset({"rejected"}),
+    "captured": frozenset({"kept", "unchanged", "rejected", MALFORMED}),
+    "missing": frozenset({"missing", "rejected", MALFORMED}),
+    "unchanged": frozenset({"unchanged", "rejected", MALFORMED}),
+    MALFORMED: frozenset({"rejected", MALFORMED}),
 }
 
 
@@ -61,13 +61,12 @@ class GatedJudge:
                 self._check_succession(raw, gated)
 
     def _check_succession(self, raw: Raw, gated: Gated) -> None:
-        if raw.status == "malformed":
-            self.raw.accept_malformed(raw.frame)
         if (raw.run, raw.seq) != (gated.run, gated.seq):
             told = f"was number {raw.seq} of run {raw.run}, is {gated.seq} of {gated.run}"
             self._add("unexplained", gated, told)
         same = raw.same_as_us == gated.same_as_us or raw.status == "captured"
-        if gated.status not in _FOLLOWS[raw.status] or not (same or gated.status == "rejected"):
+        unknown = gated.status in ("rejected", MALFORMED)
+        if gated.status not in _FOLLOWS[raw.status] or not (same or unknown):
             self._add("unexplained", gated, f"{raw.status} on frames-raw, here {gated.status}")
         if not raw.possible:
             self._add("unexplained", gated, "goes on with an impossible capture time")

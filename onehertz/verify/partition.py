@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple, TypeVar
 
 from onehertz.verify.alerts import AlertJudge
-from onehertz.verify.facts import Raw, Row, gated_fact, malformed_fact, raw_fact, result_fact
+from onehertz.verify.facts import Row, gated_fact, malformed_gated_fact, raw_fact, result_fact
 from onehertz.verify.findings import Findings
 from onehertz.verify.gated import GatedJudge
 from onehertz.verify.letters import LetterJudge, read_letter
@@ -17,6 +17,7 @@ from onehertz.verify.rows import RowJudge
 from schemas.catalogue import DLQ_SUFFIX
 from schemas.codec import Received, decode_alert, decode_gated, decode_raw, decode_result, salvage
 from schemas.errors import DecodeError
+from schemas.messages import RawRecord, Rejected
 
 # By stage and topic, by partition: the offset before which the stage says it is done.
 Done = dict[tuple[str, str], dict[int, int]]
@@ -71,18 +72,23 @@ class PartitionReader:
         topic = "frames-raw"
         judge = RawJudge(self._name(topic), self._partition, self._begins[topic], self._findings)
         for took in self._messages(topic):
-            error, fact = _raw_of(took)
-            self._letters[topic].take(took.received, took.offset, error)
-            if fact is not None:
+            error, record = _raw_of(took)
+            if record is not None:
+                fact = raw_fact(record, took.offset, took.appended_at_us)
                 judge.take(fact)
+                error = error if fact.possible else "capture-time: impossible"
+            self._letters[topic].take(took.received, took.offset, error)
         return judge
 
     def _gated(self, raw: RawJudge) -> GatedJudge:
         topic = "frames-gated"
         begin = self._begins[topic]
         judge = GatedJudge(self._name(topic), self._partition, begin, raw, self._findings)
-        for took, record in self._decoded(topic, decode_gated):
-            judge.take(gated_fact(record, took.offset))
+        for took, record, rejected in self._decoded(topic, decode_gated):
+            if record is not None:
+                judge.take(gated_fact(record, took.offset))
+            elif rejected is not None:
+                judge.take(malformed_gated_fact(rejected, took.offset))
         return judge
 
     def _results(self, gated: GatedJudge) -> ResultJudge:
@@ -96,13 +102,15 @@ class PartitionReader:
             gated,
             self._findings,
         )
-        for took, record in self._decoded(topic, decode_result):
-            judge.take(result_fact(record, took.offset))
+        for took, record, _ in self._decoded(topic, decode_result):
+            if record is not None:
+                judge.take(result_fact(record, took.offset))
         return judge
 
     def _alerts(self, results: ResultJudge, judge: AlertJudge) -> None:
-        for took, record in self._decoded("alerts", decode_alert):
-            judge.take(record, self._partition, took.offset, results)
+        for took, record, _ in self._decoded("alerts", decode_alert):
+            if record is not None:
+                judge.take(record, self._partition, took.offset, results)
 
     def _rejections(self, gated: GatedJudge, results: ResultJudge) -> None:
         """What a stage could not use goes on as rejected, and to the dead letters."""
@@ -114,15 +122,19 @@ class PartitionReader:
             if result.said.reason in UNUSABLE and before is not None and before.status == "kept":
                 self._letters["frames-gated"].expect(before.offset, "infer", result.frame)
 
-    def _decoded(self, topic: str, decode: Callable[[Received], T]) -> Iterable[tuple[Took, T]]:
+    def _decoded(
+        self, topic: str, decode: Callable[[Received], T]
+    ) -> Iterable[tuple[Took, T | None, Rejected | None]]:
+        """Messages with their record, or with what is left of a tick that does not decode."""
         for took in self._messages(topic):
             try:
                 record = decode(took.received)
             except DecodeError as error:
                 self._letters[topic].take(took.received, took.offset, str(error))
+                yield took, None, salvage(took.received, error)
             else:
                 self._letters[topic].take(took.received, took.offset, None)
-                yield took, record
+                yield took, record, None
 
     def _messages(self, topic: str) -> Iterable[Took]:
         return self._reader.messages(topic, self._partition, self._begins[topic])
@@ -151,12 +163,9 @@ class PartitionReader:
         return self._reader.name(topic)
 
 
-def _raw_of(took: Took) -> tuple[str | None, Raw | None]:
-    """Why a message of frames-raw can't be used, if so; and whose tick it is, if it says so."""
+def _raw_of(took: Took) -> tuple[str | None, RawRecord | Rejected | None]:
+    """Why a message of frames-raw does not decode, if so; and its tick, or what is left of it."""
     try:
-        record = decode_raw(took.received)
+        return None, decode_raw(took.received)
     except DecodeError as error:
-        rejected = salvage(took.received, error)
-        return str(error), None if rejected is None else malformed_fact(rejected, took.offset)
-    fact = raw_fact(record, took.offset, took.appended_at_us)
-    return None if fact.possible else "capture-time: impossible", fact
+        return str(error), salvage(took.received, error)

@@ -29,7 +29,6 @@ class RawJudge:
     by_offset: dict[int, Raw] = field(default_factory=dict)
     ticks: dict[Frame, Raw] = field(default_factory=dict)  # accepted ones, by first occurrence
     runs: dict[tuple[str, str], Run] = field(default_factory=dict)  # by camera and run
-    _malformed: dict[Frame, Raw] = field(default_factory=dict)
     _cameras: dict[str, _Camera] = field(default_factory=dict)
     _numbered: set[Frame] = field(default_factory=set)  # impossible ones that have been counted
 
@@ -38,23 +37,15 @@ class RawJudge:
         self.by_offset[raw.offset] = raw
         if raw.frame in self.ticks:
             return
-        is_tick = raw.possible and raw.status != "malformed"
-        if is_tick:
+        if raw.possible:
             self.ticks[raw.frame] = raw
         if raw.frame in self._numbered:
             return
-        if not is_tick:
+        if not raw.possible:
             self._numbered.add(raw.frame)
-        if raw.status == "malformed":
-            self._malformed[raw.frame] = raw
         place = self._number(raw)
-        if is_tick and not raw.ahead and place != "older":
+        if raw.possible and not raw.ahead and place != "older":
             self._move(raw, already_told=place in ("late", "again"))
-
-    def accept_malformed(self, frame: Frame) -> None:
-        """A tick that does not decode has gone on as rejected: from here on it counts."""
-        if frame in self._malformed:
-            self.ticks.setdefault(frame, self._malformed[frame])
 
     def _number(self, raw: Raw) -> Place:
         key = (raw.frame[0], raw.run)

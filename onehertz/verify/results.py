@@ -6,7 +6,7 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Final
 
-from onehertz.verify.facts import REFRESH_LIMIT_US, Frame, Gated, Result, name_of
+from onehertz.verify.facts import MALFORMED, REFRESH_LIMIT_US, Frame, Gated, Result, name_of
 from onehertz.verify.findings import Findings, Kind, topic_place
 from onehertz.verify.gated import GatedJudge
 from onehertz.verify.order import Order
@@ -18,6 +18,7 @@ _FOLLOWS: Final = {
     "unchanged": frozenset({"unchanged"}),
     "rejected": frozenset({"rejected"}),
     "missing": frozenset({"missing"}),
+    MALFORMED: frozenset({"rejected"}),
 }
 
 
@@ -95,7 +96,8 @@ class ResultJudge:
             told = "run, number, raw offset or same_as differ from frames-gated"
             self._add("unexplained", result, f"{told} at {gated.offset}")
         why = said.because or said.reason
-        if why != gated.why and not (gated.status == "kept" and said.status == "rejected"):
+        rejected_here = gated.status in ("kept", MALFORMED) and said.status == "rejected"
+        if why != gated.why and not rejected_here:
             self._add("unexplained", result, f"{gated.why} on frames-gated, here {why}")
 
     def _check_reference(self, result: Result) -> None:

@@ -1,4 +1,4 @@
-"""Three gates over eight partitions: killed, also between output and commit; stopped and woken."""
+"""Three gates, eight partitions: killed, also between output and commit; stopped and woken."""
 
 from __future__ import annotations
 

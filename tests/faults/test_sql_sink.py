@@ -1,4 +1,4 @@
-"""Three SQL sinks over eight partitions: killed, also between rows and commit; stopped and woken."""
+"""Three SQL sinks, eight partitions: killed, also between rows and commit; stopped and woken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Three workers over eight partitions: killed, also between output and commit; stopped and woken."""
+"""Three workers, eight partitions: killed, also between output and commit; stopped and woken."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 from runtime.errors import FatalError
 from tests.harness.line import HarnessError, Line, Role
@@ -59,6 +59,18 @@ def records(topic: str, count: int) -> Condition:
     )
 
 
+def more_records(topic: str) -> Condition:
+    """The topic has grown since this was first looked at."""
+    first: list[int] = []
+
+    def holds(watch: Watch) -> bool:
+        now = sum(watch.ends(topic).values())
+        first.append(now)
+        return now > first[0]
+
+    return Condition(f"more records on {topic}", holds)
+
+
 def rows(count: int) -> Condition:
     """The table `frames` has so many rows."""
     return Condition(f"{count} rows", lambda watch: watch.line.rows() >= count)
@@ -80,6 +92,21 @@ def died(name: str) -> Condition:
     return Condition(f"{name} has died", lambda watch: name in dict(watch.line.deaths))
 
 
+def ended(name: str) -> Condition:
+    """The process has ended, with exit code 0."""
+
+    def holds(watch: Watch) -> bool:
+        one = watch.line.processes[name]
+        return not one.is_running and one.process.returncode == 0
+
+    return Condition(f"{name} has ended", holds)
+
+
+def says(name: str, text: str) -> Condition:
+    """The process' log has it."""
+    return Condition(f"{name} says {text!r}", lambda watch: text in watch.line.log_of(name))
+
+
 def stands_still(name: str) -> Condition:
     """The process has been stopped: its failpoint was hit."""
     return Condition(f"{name} stands still", lambda watch: watch.line.stands_still(name))
@@ -98,11 +125,17 @@ def all_ready(*roles: Role) -> Condition:
 # ---------------------------------------------------------------- the run
 
 
-def run(line: Line, faults: Sequence[Fault] = (), within_s: float = 120.0) -> Watch:
+def run(
+    line: Line,
+    faults: Sequence[Fault] = (),
+    until: Condition | None = None,
+    within_s: float = 120.0,
+) -> Watch:
     """Let the line work off its load, one fault after the other as its condition comes true.
 
-    What dies by itself is started again. Returns what was seen meanwhile once all is done and
-    committed. Raises HarnessError when that, or a fault's condition, does not come in time.
+    What dies by itself is started again. Returns what was seen meanwhile, once all is done and
+    committed, or `until` holds. Raises HarnessError when that, or a fault's condition, does not
+    come in time.
     """
     watch = Watch(line)
     deadline = time.monotonic() + within_s
@@ -110,21 +143,24 @@ def run(line: Line, faults: Sequence[Fault] = (), within_s: float = 120.0) -> Wa
         _wait(watch, one.at, deadline)
         line.note(f"{one.text} at {one.at.text}: {_where(watch)}")
         one.do(line)
-    _wait(watch, Condition("all is done", _every(_DRAINED_EVERY_S, _is_drained)), deadline)
+    drained = Condition("all is done", _every(_DRAINED_EVERY_S, _is_drained))
+    _wait(watch, until or drained, deadline)
     return watch
 
 
-def seeded(seed: int, names: Sequence[str], count: int, ticks: int) -> list[Fault]:
-    """`count` kills of processes, drawn by a seed, spread over the rows that are written.
+def seeded(seed: int, names: Sequence[str], ticks: int) -> list[Fault]:
+    """A kill of each process, in the order given, at points that are drawn by a seed.
 
-    Each is started again when a few rows more are there, so that others have to take over.
+    All come in the first two thirds of the rows that are to be written. Each process is started
+    again once its role's other processes have taken over, or right away, as the seed will have it.
     """
     chance = random.Random(seed)
-    points = sorted(chance.sample(range(ticks // 20, ticks * 3 // 4), count))
+    points = sorted(chance.sample(range(ticks // 20, ticks * 2 // 3), len(names)))
     faults = []
-    for point in points:
-        name = chance.choice(list(names))
-        faults += [fault(rows(point), "kill", name), fault(rows(0), "restart", name)]
+    for point, name in zip(points, names, strict=True):
+        role, _, _ = name.rpartition("-")
+        back_at = members(cast("Role", role), 1) if chance.random() < 0.5 else rows(0)
+        faults += [fault(rows(point), "kill", name), fault(back_at, "restart", name)]
     return faults
 
 

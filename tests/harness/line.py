@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import signal
-import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -238,13 +237,3 @@ def _configuration(servers: Servers, dsn: str, overrides: Mapping[str, Any]) -> 
             merged = isinstance(values, Mapping) and name in sections
             sections[name] = {**sections[name], **values} if merged else values
     return sections
-
-
-def wait_until(what: str, true: Any, line: Line, within_s: float) -> None:
-    """Until `true()`, looking after the processes meanwhile. Raises HarnessError."""
-    deadline = time.monotonic() + within_s
-    while not true():
-        line.tend()
-        if time.monotonic() > deadline:
-            raise HarnessError(f"not within {within_s:g} s: {what}\n{line.logs()}")
-        time.sleep(0.02)

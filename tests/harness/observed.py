@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Literal, NamedTuple
 
 from confluent_kafka import (
@@ -124,8 +125,16 @@ class Watch:
                 places, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=_REQUEST_S
             )
             return {place.partition: future.result().offset for place, future in futures.items()}
-        except KafkaException:
+        except KafkaException as error:
+            self._note(error)
+            with suppress(KafkaException):  # else it goes on asking by the old leader epoch
+                self._admin.list_topics(self.line.topic(topic), timeout=_REQUEST_S)
             return {}
+
+    def _note(self, error: KafkaException) -> None:
+        text = f"the broker says: {error.args[0].str()}"
+        if not self.line.notes or self.line.notes[-1] != text:
+            self.line.note(text)
 
     def committed(self, role: Role) -> dict[int, int]:
         """By partition, the offset that the role has committed; empty without a broker."""
@@ -139,7 +148,8 @@ class Watch:
                 [ConsumerGroupTopicPartitions(group, places)], request_timeout=_REQUEST_S
             )
             found = futures[group].result().topic_partitions or []
-        except KafkaException:
+        except KafkaException as error:
+            self._note(error)
             return {}
         return {place.partition: place.offset for place in found if place.offset >= 0}
 

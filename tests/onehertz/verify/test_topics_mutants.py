@@ -354,17 +354,43 @@ def test_an_impossible_time_without_a_dead_letter_is_unexplained(fill: Fill) -> 
     assert told(report, "no dead letter from gate", "capture-time", "frames-raw[0]@10")
 
 
-def test_a_malformed_tick_may_go_on_as_rejected(fill: Fill) -> None:
+def malformed(camera: str, second: float) -> Wire:
+    """A captured tick that does not decode; its headers say for certain whose it is."""
+    wire = encode_frame(captured(camera, second), "produce")
+    headers = [one for one in wire.headers if one[0] != "content-type"]
+    return wire._replace(headers=headers)
+
+
+def test_a_malformed_tick_goes_on_as_rejected(fill: Fill) -> None:
+    def write(prefix: str, *, goes_on: bool) -> Story:
+        story = only_north(prefix)
+        raw = story.put("frames-raw", 0, malformed(NORTH, 10))
+        story.letter("frames-raw", 0, raw, "gate", "missing-header")
+        if goes_on:
+            own = tick(NORTH, 10) | {"raw_offset": raw}
+            rejected = Rejected(**own, reason="malformed")
+            own["gated_offset"] = story.frame("frames-gated", 0, rejected, "gate")
+            story.frame("detections", 0, Rejected(**own, reason="malformed"), "infer")
+        return story
+
+    report = fill(lambda prefix: write(prefix, goes_on=True)).verify()
+    assert report.findings.first(5) == []
+    assert (report.ok, report.ticks, report.rows) == (True, TICKS + 1, TICKS + 1)
+    report = fill(lambda prefix: write(prefix, goes_on=False)).verify()
+    assert counts(report) == (1, 0, 0, 0)
+    assert told(report, "lost", frame(NORTH, 10), "among the dead letters: missing-header")
+
+
+def test_a_tick_that_is_malformed_on_frames_gated_goes_on_as_rejected(fill: Fill) -> None:
     def write(prefix: str) -> Story:
         story = only_north(prefix)
-        wire = encode_frame(captured(NORTH, 10), "produce")
+        story.frame("frames-raw", 0, captured(NORTH, 10), "produce")
+        own = tick(NORTH, 10) | {"raw_offset": TICKS}
+        wire = encode_frame(Kept(**own, jpeg=b"smaller", because="changed"), "gate")
         headers = [one for one in wire.headers if one[0] != "content-type"]
-        raw = story.put("frames-raw", 0, wire._replace(headers=headers))
-        story.letter("frames-raw", 0, raw, "gate", "missing-header")
-        own = tick(NORTH, 10) | {"raw_offset": raw}
-        own["gated_offset"] = story.frame(
-            "frames-gated", 0, Rejected(**own, reason="malformed"), "gate"
-        )
+        gated = story.put("frames-gated", 0, wire._replace(headers=headers))
+        story.letter("frames-gated", 0, gated, "infer", "missing-header")
+        own["gated_offset"] = gated
         story.frame("detections", 0, Rejected(**own, reason="malformed"), "infer")
         return story
 
