@@ -6,18 +6,23 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from runtime.errors import FatalError
-from runtime.kafka import asked, is_transient
+from runtime.kafka import MISSING_TOPIC, as_fatal, asked, is_transient, missing_topic
 
 _REQUEST_S = 15.0
 
 
 def ends_of(consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
-    """A partition's first offset, and the one that its next record will have."""
+    """A partition's first offset, and the one that its next record will have. Raises FatalError."""
     place = TopicPartition(topic, partition)
-    return asked(lambda: consumer.get_watermark_offsets(place, timeout=_REQUEST_S))
+    try:
+        return asked(lambda: consumer.get_watermark_offsets(place, timeout=_REQUEST_S))
+    except KafkaException as error:
+        if error.args[0].code() in MISSING_TOPIC:
+            raise FatalError(missing_topic(topic)) from None
+        raise as_fatal(error, f"looking for the ends of {topic}[{partition}]") from None
 
 
 def read_all(consumer: Consumer, topic: str, partition: int, start: int = -1) -> Iterator[Message]:

@@ -208,8 +208,8 @@ class Subscription:
             consumer.incremental_assign([TopicPartition(*at, starts[at]) for at in places])
             self._owned.update(places)
             self._member = True
-            if self._paused:
-                consumer.pause(partitions)
+            # The client remembers that it was paused when it lost a partition that comes back.
+            (consumer.pause if self._paused else consumer.resume)(partitions)
             self._assigned(places)
         except OnehertzError as error:
             self._failure = error

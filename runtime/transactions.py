@@ -74,20 +74,27 @@ class Transactions:
         self._before_commit = before_commit
         self._waiting = waiting
         self._failed: tuple[str, KafkaError] | None = None
-        self._producer = made(Producer, transactional_config(settings, transactional_id))
+        self._config = transactional_config(settings, transactional_id)
+        self._broker_was_away = False
+        self._producer = self._started()
+
+    def _started(self) -> Producer:
+        producer = made(Producer, self._config)
         try:
-            self._patiently(lambda: self._producer.init_transactions(_SLICE_S))
+            self._patiently(lambda: producer.init_transactions(_SLICE_S))
         except KafkaException as error:
             raise as_fatal(error, "starting transactions") from None
+        return producer
 
     def commit(self, batch: Batch, group: bytes) -> None:
         """Publish a batch for the group member that `group` describes.
 
-        Blocks until the broker has it all, or has forgotten it. Raises Fenced (nothing of the
-        batch can be seen; forget it and rejoin) or FatalError (this process can't go on; what is
-        seen of the batch is all or nothing).
+        Blocks until the broker has it all or none of it. Raises Fenced (it was refused: drop all
+        state, rejoin, and go on from what is on the broker) or FatalError (this process can't go
+        on; all or nothing of the batch can be seen).
         """
         self._failed = None
+        self._broker_was_away = False
         try:
             self._producer.begin_transaction()
             for output in batch.outputs:
@@ -134,6 +141,7 @@ class Transactions:
         while self._producer.flush(_SLICE_S):
             if time.monotonic() > give_up_at:
                 raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "outputs not acknowledged"))
+            self._broker_was_away = True
             self._waiting()
         if self._failed is not None:
             raise KafkaException(self._failed[1])
@@ -155,6 +163,11 @@ class Transactions:
                 cause = error.args[0]
                 if not cause.fatal():
                     raise as_fatal(error, "a transaction could not be aborted") from None
+        if cause.fatal() and self._broker_was_away:
+            # Then it was the broker that ended the transaction, because it took too long.
+            log.warning("transactions begin anew after an outage: %s", cause.str())
+            self._producer = self._started()
+            raise Fenced(f"a checkpoint took longer than an outage allows: {cause.str()}") from None
         if cause.fatal():
             raise FatalError(
                 f"transactions were ended from outside ({cause.str()}): this process was away for "
@@ -175,6 +188,7 @@ class Transactions:
             except KafkaException as error:
                 if not error.args[0].retriable() or time.monotonic() > give_up_at:
                     raise
+                self._broker_was_away = True
                 self._waiting()
                 time.sleep(0.05)
             else:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from runtime.checkpoint import Checkpoints, StageTopics, Taken
@@ -320,8 +320,6 @@ def test_input_that_expired_unread_is_fatal_and_says_what_to_do(
 
 
 def reset_to(admin: AdminClient, group: str, topic: str, offset: int) -> None:
-    from confluent_kafka import ConsumerGroupTopicPartitions
-
     asked = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, 0, offset)])
     admin.alter_consumer_group_offsets([asked])[group].result()
 

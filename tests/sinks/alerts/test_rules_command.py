@@ -97,7 +97,8 @@ def test_each_mistake_has_its_file_line_and_key(tmp_path: Path) -> None:
     assert refusal("check", file).splitlines() == [
         f"{file}:11: rules.0.zone.points.1: point 2 (1.2, 0) is outside of the picture: x and y "
         "are fractions of its width and height, 0 to 1",
-        f"{file}:13: rules.0.colour: unknown key",
+        f"{file}:13: rules.0.colour: unknown key; known here: cameras, clear_after_s, cooldown_s, "
+        "for_s, kind, labels, max_gap_s, min_confidence, name, severity, text, zone",
         f"{file}:14: rules.1.for_s: Field required",
         f"{file}:18: rules.2.kind: 'presense' is no kind of rule; there are: presence",
     ]
@@ -134,7 +135,7 @@ def test_a_mistake_is_exit_code_2_and_a_line_without_a_traceback(
         main()
     assert exit_.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"onehertz: {rules_file}:6: rules.0.for_s: Input should be a valid num")
+    assert line.startswith(f"onehertz: {rules_file}:6: rules.0.for_s: expected a valid number")
 
 
 @pytest.mark.parametrize(
@@ -144,7 +145,7 @@ def test_a_mistake_is_exit_code_2_and_a_line_without_a_traceback(
         ("- name: x\n", "expected a mapping"),
         ("rule: []\n", "the key 'rules' is missing"),
         ("rules: [\n", ":2: not YAML"),
-        ("rules: 5\n", ":1: rules: Input should be a valid tuple"),
+        ("rules: 5\n", ":1: rules: expected a list"),
     ],
 )
 def test_what_is_no_file_of_rules_is_told_in_a_line(
