@@ -15,7 +15,7 @@ from benchmarks.method.results import Result
 from benchmarks.method.site import Line, Site
 from onehertz.assets import fetch
 
-FRAMES = 600
+FRAMES = 480
 ROUNDS = 3
 
 _DETECTOR = ("ssd-mobilenetv2-oidv4", "ssd-mobilenetv2-oidv4-labels")

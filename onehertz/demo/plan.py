@@ -13,6 +13,7 @@ from runtime.errors import UserError
 from schemas.messages import from_us
 
 STREET = "street"
+STREET_IS_EMPTY_UNTIL_S = 67  # of this seed; then somebody comes by, and later a car
 PARTITIONS = 8
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # an earlier capture time is taken for a broken clock
 
@@ -60,7 +61,6 @@ def cameras(played: Plan, clips: Mapping[str, Path]) -> dict[str, Any]:
     if "tree" in clips:
         # Later on a hand fills the picture.
         sources["tree"] = {"kind": "video", "path": str(clips["tree"]), "stop_s": 22}
-    # Of this street somebody comes by between its 67th and 90th second, and a car after that.
     sources[STREET] = {"kind": "street", "seed": 8, "activity": 0.5}
     return {
         name: {

@@ -72,8 +72,8 @@ def fetch_assets(say: Say, progress: AbstractContextManager[Progress]) -> dict[s
                 raise
             clips = fetch([name for name in CLIPS if name not in error.names], progress=shown)
             say(
-                f"can't be had: the clips {', '.join(error.names)}; without them. "
-                "'onehertz assets fetch' says why, and what to put where by hand"
+                f"going on without the clips {', '.join(error.names)}; 'onehertz assets fetch' "
+                "says what to put where by hand"
             )
     if not clips:
         say("no clip: the demo plays the synthetic street alone")

@@ -18,7 +18,7 @@ from onehertz.demo import prepare
 from onehertz.demo.interruption import Interrupted, Interruption
 from onehertz.demo.outcome import Outcome, Saving, count_alert_changes, count_captured
 from onehertz.demo.pictures import save_best_frames
-from onehertz.demo.plan import Plan, plan
+from onehertz.demo.plan import STREET_IS_EMPTY_UNTIL_S, Plan, plan
 from onehertz.demo.prepare import Servers
 from onehertz.demo.screen import Screen
 from onehertz.demo.watch import View, Watcher
@@ -120,9 +120,13 @@ def _run_on(
     prepared = prepare.configure(FOLDER, endpoints, clips, played, now_us())
     settings = prepared.settings
     screen.say(
-        f"{len(settings.cameras)} cameras, {played.media_s} ticks each, {played.speed:g} times "
-        "real time"
+        f"cameras: {', '.join(settings.cameras)}; {played.media_s} ticks each, "
+        f"{played.speed:g} times real time"
     )
+    if not clips and played.media_s < STREET_IS_EMPTY_UNTIL_S:
+        screen.say(
+            "nobody will be seen: in the street somebody comes by after a minute of its time"
+        )
     line = prepare.supervisor(prepared.config, FOLDER / "logs", screen.say)
     with ThreadPoolExecutor(1, "database") as pool, _stopped_at_the_end(line, interruption):
         tables = pool.submit(prepare.make_database, endpoints, prepared)

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import signal
 
-import pytest
-
-from runtime.errors import Fenced
-from runtime.kafka import KafkaSettings
-from runtime.subscription import Subscription
 from tests.faults.conftest import NewLine
 from tests.faults.ends import assert_same_end
-from tests.fixtures.servers import Servers
 from tests.harness.compare import Ending
 from tests.harness.faults import died, fault, feed, members, run, stands_still, waiting_for
 from tests.harness.load import Load
@@ -37,13 +31,3 @@ def test_alert_sinks_that_are_killed_or_woken_raise_every_alert_once(
     assert repeats(line, "alerts", "read_uncommitted") > 0, "no alert was raised twice"
     assert fenced(line, "alerts-3"), "no sender was fenced"
     assert_same_end(line, reference)
-
-
-def test_a_process_that_is_in_no_group_can_not_stamp_a_transaction(servers: Servers) -> None:
-    # Kafka would take its offsets: that is how a process writes over its successor's work whose
-    # client, on waking, has learnt before its role that the group went on.
-    settings = KafkaSettings(bootstrap_servers=servers.bootstrap_servers)
-    subscription = Subscription(settings, "nobody-is-in-it", ["no-such-topic"])
-    with pytest.raises(Fenced):
-        subscription.group_metadata()
-    subscription.close()

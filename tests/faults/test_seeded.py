@@ -9,9 +9,10 @@ from tests.faults.conftest import NewLine
 from tests.faults.ends import assert_same_end
 from tests.harness.compare import Ending
 from tests.harness.faults import all_ready, feed, run, seeded
+from tests.harness.line import Role
 from tests.harness.load import Load
 
-# Another one by ONEHERTZ… would be read as a setting.
+ROLES: tuple[Role, ...] = ("gate", "infer", "sql", "alerts")
 SEED = int(os.environ.get("FAULT_SEED", "1"))
 
 
@@ -19,12 +20,11 @@ def test_kills_at_random_points_of_all_roles_change_nothing(
     new_line: NewLine, load: Load, reference: Ending
 ) -> None:
     line = new_line()
-    roles = ("gate", "infer", "sql", "alerts")
-    for role in roles:
+    for role in ROLES:
         line.start(role, 2)
-    names = random.Random(SEED).sample([f"{role}-1" for role in roles], 4)
-    faults = [feed(all_ready(*roles), load), *seeded(SEED, names, load.ticks)]
+    names = random.Random(SEED).sample([f"{role}-1" for role in ROLES], len(ROLES))
+    faults = [feed(all_ready(*ROLES), load), *seeded(SEED, names, load.ticks)]
     watch = run(line, faults)
-    for role in roles:
+    for role in ROLES:
         assert watch.rebalances(role) > 0
     assert_same_end(line, reference)

@@ -7,9 +7,10 @@ from tests.faults.ends import assert_same_end
 from tests.fixtures.servers import Servers
 from tests.harness.compare import Ending
 from tests.harness.faults import Fault, all_ready, feed, more_records, rows, run, says, waiting_for
+from tests.harness.line import Role
 from tests.harness.load import Load
 
-ROLES = ("gate", "infer", "sql", "alerts")
+ROLES: tuple[Role, ...] = ("gate", "infer", "sql", "alerts")
 
 
 def test_while_the_database_is_away_alerts_still_flow_and_rows_wait(

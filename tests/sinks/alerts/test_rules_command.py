@@ -99,7 +99,7 @@ def test_each_mistake_has_its_file_line_and_key(tmp_path: Path) -> None:
         "are fractions of its width and height, 0 to 1",
         f"{file}:13: rules.0.colour: unknown key; known here: cameras, clear_after_s, cooldown_s, "
         "for_s, kind, labels, max_gap_s, min_confidence, name, severity, text, zone",
-        f"{file}:14: rules.1.for_s: Field required",
+        f"{file}:14: rules.1.for_s: this key is missing",
         f"{file}:18: rules.2.kind: 'presense' is no kind of rule; there are: presence",
     ]
 
