@@ -72,6 +72,11 @@ class Outbox:
     def partitions(self) -> set[int]:
         return set(self._owned)
 
+    @property
+    def positions(self) -> dict[int, int]:
+        """The next input offset of each owned partition."""
+        return {number: owned.next_offset for number, owned in self._owned.items()}
+
     def expects(self, partition: int, offset: int) -> bool:
         """Whether this input is to be worked on: owned, and not worked on before."""
         owned = self._owned.get(partition)

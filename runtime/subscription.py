@@ -8,7 +8,6 @@ offset is an error, never a silent jump.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -41,7 +40,7 @@ StartAt = Callable[[list[Place]], Mapping[Place, int]]
 
 _REQUEST_S = 5.0
 _RETRY_COMMIT_S = 1.0
-COMMIT_WAIT_S = 5.0
+_SILENT_S = 5.0
 
 
 def _ignore(_places: list[Place]) -> None:
@@ -77,11 +76,13 @@ class Subscription:
         self._failure: Exception | None = None
         self._owned: set[Place] = set()
         self._uncommitted: dict[Place, int] = {}  # done, and not yet accepted by the group
-        self._commit: _Commit | None = None  # under way
-        self._tried_commit_at_s = 0.0
+        self._asked_at_s: float | None = None  # a commit is under way
+        self._retry_at_s = 0.0
+        self._giving_up = False
         self._paused = False
         self._member = False
-        self._consumer = made(Consumer, consumer_config(settings, group))
+        config = consumer_config(settings, group) | {"on_commit": self._on_commit}
+        self._consumer = made(Consumer, config)
         self._consumer.subscribe(
             topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
@@ -105,9 +106,8 @@ class Subscription:
         except KafkaException as error:
             raise as_fatal(error, "reading") from None
         self._raise_failure()
-        self._end_commit(0)
-        if self._uncommitted and time.monotonic() > self._tried_commit_at_s + _RETRY_COMMIT_S:
-            self.commit({})
+        if time.monotonic() >= self._retry_at_s:
+            self._commit_soon()
         good = []
         for message in messages:
             if message.error() is not None:
@@ -117,38 +117,61 @@ class Subscription:
         return good
 
     def commit(self, offsets: Mapping[Place, int]) -> None:
-        """Everything before these offsets is done. Blocks for at most COMMIT_WAIT_S.
+        """Everything before these offsets is done. Partitions lost meanwhile are left out.
 
-        Partitions lost meanwhile are left out. Refused because of a rebalance, or without an answer
-        in time: no error. It is tried again in later calls of `poll` and `commit`, for the
-        partitions that are still ours by then; what the next owner of others finds uncommitted, it
-        repeats. Raises FatalError where the broker never will accept it.
+        While partitions are being given up, and in `close`, it waits for the answer; at other times
+        later calls of `poll` see to it, and try again where the group was rebalancing or its broker
+        away. What the next owner of a partition finds uncommitted, it repeats. Raises FatalError,
+        now or from `poll`, where the broker never will accept it.
         """
         self._uncommitted |= {place: at for place, at in offsets.items() if place in self._owned}
-        self._end_commit(0)
-        if self._uncommitted and self._commit is None:
-            self._tried_commit_at_s = time.monotonic()
-            self._commit = _Commit(self._consumer, self._uncommitted)
-            self._commit.start()
-            self._end_commit(COMMIT_WAIT_S)
+        if self._giving_up:
+            self._commit_now()
+        else:
+            self._commit_soon()
 
-    def _end_commit(self, wait_s: float) -> None:
-        """See to the outcome of the commit that is under way, if there is one by then."""
-        commit = self._commit
-        if commit is None:
+    def _commit_soon(self) -> None:
+        """Ask for what is not committed, unless that is being asked for. `_on_commit` gets word."""
+        if self._uncommitted and self._asked_at_s is None:
+            self._asked_at_s = time.monotonic()
+            try:
+                self._consumer.commit(offsets=_places(self._uncommitted), asynchronous=True)
+            except KafkaException as error:
+                self._on_commit(error.args[0], [])
+
+    def _commit_now(self) -> None:
+        """Ask and wait: librdkafka does so without end, hence not when its broker is silent."""
+        if not self._uncommitted:
             return
-        commit.join(wait_s)
-        if commit.is_alive():
-            if wait_s:
-                log.warning("offsets are not committed yet: the group's broker does not answer")
+        if self._asked_at_s is not None and time.monotonic() > self._asked_at_s + _SILENT_S:
+            log.warning("offsets are not committed: the group's broker does not answer")
             return
-        self._commit = None
-        if commit.error is not None:
-            self._judge_commit(commit.error)
+        try:
+            answer = self._consumer.commit(offsets=_places(self._uncommitted), asynchronous=False)
+            self._on_commit(None, answer or [])
+        except KafkaException as error:
+            self._on_commit(error.args[0], [])
+
+    def _on_commit(self, error: KafkaError | None, places: list[TopicPartition]) -> None:
+        """Word of a commit. Called in `poll` and `close`, where an exception would get lost."""
+        self._asked_at_s = None
+        self._retry_at_s = 0.0
+        for place in places:
+            error = error or place.error
+            if (
+                error is None
+                and self._uncommitted.get((place.topic, place.partition)) == place.offset
+            ):
+                del self._uncommitted[(place.topic, place.partition)]
+        if error is None:
             return
-        for place, at in commit.offsets.items():
-            if self._uncommitted.get(place) == at:
-                del self._uncommitted[place]
+        self._retry_at_s = time.monotonic() + _RETRY_COMMIT_S
+        if error.code() in _REBALANCING:
+            log.info("offsets are not committed yet: the group is rebalancing")
+        elif is_transient(error):
+            log.warning("offsets are not committed yet: %s", error.str())
+        else:
+            self._failure = self._failure or as_fatal(KafkaException(error), "committing offsets")
 
     def group_metadata(self) -> bytes:
         """The group's generation and this member, for stamping a transaction's offsets.
@@ -185,8 +208,7 @@ class Subscription:
 
     def close(self) -> None:
         """Leave the group; `revoked` is called first. Raises what it raises."""
-        if self._uncommitted:
-            self.commit({})
+        self._commit_now()
         self._consumer.close()
         self._raise_failure()
 
@@ -232,10 +254,13 @@ class Subscription:
     ) -> None:
         told = [(p.topic, p.partition) for p in partitions]
         places = [place for place in told if place in self._owned]  # others were never begun
+        self._giving_up = True
         try:
             tell(places)
         except OnehertzError as error:
             self._failure = self._failure or error
+        finally:
+            self._giving_up = False
         self._owned.difference_update(places)
         for place in places:
             self._uncommitted.pop(place, None)
@@ -286,14 +311,6 @@ class Subscription:
             "--reset-offsets --to-earliest --execute"
         )
 
-    def _judge_commit(self, error: KafkaError) -> None:
-        if error.code() in _REBALANCING:
-            log.info("offsets are not committed yet: the group is rebalancing")
-        elif is_transient(error):
-            log.warning("offsets are not committed yet: %s", error.str())
-        else:
-            raise as_fatal(KafkaException(error), "committing offsets")
-
     def _judge(self, error: Any, message: Message) -> None:
         """Errors that the client mends by itself are logged; the others end the process."""
         code = error.code()
@@ -322,25 +339,8 @@ class Subscription:
         )
 
 
-class _Commit(threading.Thread):
-    """One synchronous commit. librdkafka waits for the group's broker without end: in a thread."""
-
-    def __init__(self, consumer: Consumer, offsets: Mapping[Place, int]) -> None:
-        super().__init__(name="commit", daemon=True)
-        self.offsets = dict(offsets)
-        self.error: KafkaError | None = None
-        self._consumer = consumer
-
-    def run(self) -> None:
-        wanted = [TopicPartition(*place, at) for place, at in self.offsets.items()]
-        try:
-            answer = self._consumer.commit(offsets=wanted, asynchronous=False) or []
-        except KafkaException as error:
-            self.error = error.args[0]
-        except RuntimeError:  # the consumer was closed meanwhile
-            self.error = KafkaError(KafkaError._DESTROY)
-        else:
-            self.error = next((place.error for place in answer if place.error is not None), None)
+def _places(offsets: Mapping[Place, int]) -> list[TopicPartition]:
+    return [TopicPartition(*place, at) for place, at in offsets.items()]
 
 
 _REBALANCING = frozenset(
@@ -351,7 +351,7 @@ _REBALANCING = frozenset(
         KafkaError.FENCED_INSTANCE_ID,
         KafkaError._ASSIGNMENT_LOST,
         KafkaError._NO_OFFSET,
-        KafkaError._DESTROY,
+        KafkaError._DESTROY,  # closed before the answer came
     }
 )
 _PERMANENT = frozenset(

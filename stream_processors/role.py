@@ -205,7 +205,19 @@ class _GateApp:
         while True:
             await asyncio.sleep(self._interval_s)
             progressed = await self._checkpoint()
+            self._report_lag()
             self._context.health.beat(progressed=progressed, waiting_for_work=not progressed)
+
+    def _report_lag(self) -> None:
+        for number, position in self._outbox.positions.items():
+            end = self._app.consumer.highwater(TP(self._input, number))
+            if end is not None:  # nothing was fetched from it yet
+                self._context.metrics.set(
+                    "onehertz_lag_records",
+                    max(0, end - position),
+                    stage=STAGE,
+                    partition=str(number),
+                )
 
     async def _checkpoint(self, *, final: bool = False) -> bool:
         """Publish what waits. Whether there was something and it is out."""

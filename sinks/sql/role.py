@@ -21,8 +21,9 @@ from runtime.kafka import now_us, place_of, received
 from runtime.sender import Sender
 from runtime.subscription import Place, Subscription
 from runtime.topics import check_topics
-from schemas.codec import decode_alert, decode_result
-from schemas.errors import InvalidMessage
+from schemas.codec import Received, decode_alert, decode_result
+from schemas.codec import salvage as rejected_tick
+from schemas.errors import DecodeError, InvalidMessage
 from sinks.sql.connection import connect, retriable
 from sinks.sql.migrate import require_migrated
 from sinks.sql.poison import salvage
@@ -132,8 +133,13 @@ class _Sink:
         try:
             if self._writer is None:
                 self._writer = self._connected()
-            self._write_topic(self._detections, decode_result, Delivery, self._writer.write)
-            self._write_topic(self._alerts, decode_alert, AlertDelivery, self._writer.write_alerts)
+            writer = self._writer
+            self._write_topic(
+                self._detections, decode_result, rejected_tick, Delivery, writer.write
+            )
+            self._write_topic(
+                self._alerts, decode_alert, _no_tick, AlertDelivery, writer.write_alerts
+            )
         except Exception as error:
             if not retriable(error):
                 raise _fatal(error) from error
@@ -148,6 +154,7 @@ class _Sink:
         self,
         topic: str,
         decode: Callable[[Any], Any],
+        rescue: Callable[[Any, DecodeError], Any],
         delivery: Callable[[Any, int, int], D],
         write: Callable[[Sequence[D]], WriteOutcome],
     ) -> None:
@@ -159,12 +166,15 @@ class _Sink:
             place = place_of(message)
             try:
                 record = decode(received(message))
-            except InvalidMessage as error:
-                self._bury(message, error)
-            else:
-                batch.append(delivery(record, place.partition, place.offset))
-                origins[(place.partition, place.offset)] = message
                 self._guard.succeeded()
+            except DecodeError as error:
+                self._bury(message, error)
+                # Whose tick it is may be certain all the same: then it has its row, as rejected.
+                record = rescue(received(message), error)
+                if record is None:
+                    continue
+            batch.append(delivery(record, place.partition, place.offset))
+            origins[(place.partition, place.offset)] = message
         written = salvage(write, batch)
         for lost, why in written.poison:
             self._bury(origins[(lost.partition, lost.offset)], why)
@@ -234,6 +244,10 @@ class _Sink:
         """Rows that are not written yet are the next owner's to write."""
         lost = set(places)
         self._messages = [m for m in self._messages if (m.topic(), m.partition()) not in lost]
+
+
+def _no_tick(_message: Received, _error: DecodeError) -> None:
+    """An alert that can't be read leaves nothing behind but its dead letter."""
 
 
 def _fatal(error: Exception) -> Exception:

@@ -32,7 +32,9 @@ def test_while_the_database_is_away_alerts_still_flow_and_rows_wait(
 def test_while_the_broker_is_away_every_role_waits(
     new_line: NewLine, load: Load, reference: Ending, servers: Servers
 ) -> None:
-    line = new_line()
+    # Longer than the broker is away: else it ends the transactions that are open, and who had one
+    # must begin anew.
+    line = new_line(kafka={"transaction_timeout_ms": 60_000})
     line.start_all(*ROLES)
     faults = [
         feed(all_ready(*ROLES), load),

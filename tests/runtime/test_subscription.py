@@ -107,7 +107,22 @@ def test_the_first_start_is_at_the_beginning_and_is_committed_at_once(
     delete_before(topic, 0, 1)
     member = join(topic)
     assert member.take_until(2) == [b"b", b"c"]
-    assert committed(topic) == {0: 1, 1: 0}
+    eventually(lambda: polled(member) and committed(topic) == {0: 1, 1: 0})
+
+
+def test_what_is_done_is_committed_while_the_role_goes_on(
+    new_topic: NewTopicOf,
+    produce: Callable[..., None],
+    join: Joined,
+    committed: Callable[[str], dict[int, int]],
+) -> None:
+    topic = new_topic("in")
+    produce(topic, *[b"x"] * 20)
+    member = join(topic)
+    member.take_until(20)
+    for offset in range(1, 21):  # faster than a broker answers
+        member.commit({(topic, 0): offset, (topic, 7): 1})
+    eventually(lambda: polled(member) and committed(topic) == {0: 20})
 
 
 def test_a_restart_goes_on_where_it_was_committed(

@@ -20,7 +20,7 @@ from runtime.kafka import KafkaSettings, reader
 from runtime.reading import ends_of, read_all, read_last, read_tail
 from runtime.topics import LineSettings, check_topics, create_topics, topic_id
 from schemas.catalogue import topics
-from tests.runtime.conftest import NewTopicOf
+from tests.runtime.conftest import NewTopicOf, is_missing
 from tests.waiting import eventually
 
 MONTH_MS = 30 * 24 * 3600 * 1000
@@ -32,7 +32,8 @@ def line(admin: AdminClient, prefix: str) -> Iterator[LineSettings]:
     yield LineSettings(prefix=prefix, partitions=2)
     there = [name for name in admin.list_topics(timeout=10).topics if name.startswith(prefix)]
     for future in (admin.delete_topics(there) if there else {}).values():
-        future.result()
+        error = future.exception()
+        assert error is None or is_missing(error)
 
 
 def alter(admin: AdminClient, topic: str, key: str, value: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -121,7 +121,7 @@ def test_each_demo_has_topics_and_tables_of_its_own_and_forgets_those_before(
     for prepared in (first, second):
         create_topics(prepared.settings.kafka, prepared.settings.line)
         make_database(endpoints, prepared)
-    with psycopg.connect(first.dsn) as left_open:  # as by a role of a demo that was killed
+    with closing(psycopg.connect(first.dsn)) as left_open:  # as by a role of a killed demo
         left_open.execute("SELECT 1")
         forget_earlier(endpoints, second)
     assert _databases(servers, (first.dsn, second.dsn)) == [False, True]
