@@ -14,7 +14,8 @@ from runtime.sender import Sender
 from schemas.codec import Wire, encode_frame
 from schemas.messages import Inferred
 from tests.fixtures.servers import Servers
-from tests.harness.line import open_line, wait_until
+from tests.harness.line import open_line
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.line]
 
@@ -37,7 +38,7 @@ def test_a_result_that_cant_be_read_is_a_rejected_row_and_a_dead_letter(
             sender.send(line.topic("detections"), wire)
         assert sender.flush(30) == 0
         line.start("sql")
-        wait_until("three rows", lambda: line.rows() == 3, line, within_s=60)
+        eventually(lambda: line.rows() == 3, within_s=60, why="three rows")
         line.terminate("sql-1")
 
         with line.connect() as connection:
