@@ -123,6 +123,7 @@ class _Worker:
         finished = self._finish_batches(wait=False)
         self._sender.poll(0)
         self._commit(force=False)
+        self._context.health.assigned = self._subscription.is_member
         self._context.health.beat(
             progressed=bool(messages) or finished, waiting_for_work=len(self._order) == 0
         )
@@ -317,7 +318,6 @@ class _Worker:
         return {place: offset for place, offset in offsets.items() if offset is not None}
 
     def _assigned(self, places: list[Place]) -> None:
-        self._context.health.assigned = True
         self._context.metrics.count("onehertz_rebalances_total", stage=STAGE)
         log.info("partitions +%s", ", ".join(str(number) for _, number in sorted(places)) or "none")
 

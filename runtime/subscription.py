@@ -239,7 +239,15 @@ class Subscription:
             self._failure = as_fatal(error, "taking over partitions")
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._give_up(consumer, partitions, self._revoked)
+        def finish(places: list[Place]) -> None:
+            self._giving_up = True
+            try:
+                self._revoked(places)
+                self._commit_now()
+            finally:
+                self._giving_up = False
+
+        self._give_up(consumer, partitions, finish)
 
     def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         log.warning("the group went on without us: %d partitions are lost", len(partitions))
@@ -254,13 +262,10 @@ class Subscription:
     ) -> None:
         told = [(p.topic, p.partition) for p in partitions]
         places = [place for place in told if place in self._owned]  # others were never begun
-        self._giving_up = True
         try:
             tell(places)
         except OnehertzError as error:
             self._failure = self._failure or error
-        finally:
-            self._giving_up = False
         self._owned.difference_update(places)
         for place in places:
             self._uncommitted.pop(place, None)

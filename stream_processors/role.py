@@ -83,6 +83,7 @@ class _GateApp:
             context.transactional_id(STAGE),
             self._input,
             lambda: context.failpoints.passing("gate.before-commit"),
+            lambda: context.health.beat(progressed=False, waiting_for_work=False),
         )
         self._checkpoint_lock = asyncio.Lock()
         self._member = b""

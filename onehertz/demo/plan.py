@@ -113,7 +113,8 @@ def configuration(
         "kafka": {"bootstrap_servers": endpoints.bootstrap_servers, "session_timeout_ms": 6000},
         "checkpoint": {"snapshot_interval_s": 1.0},  # the lag is counted from it
         "sql": {"dsn": dsn, "batch_wait_ms": 200},
-        "infer": {"max_wait_ms": 100},
+        # Every batch size is tried out before the model serves; four cameras fill no larger one.
+        "infer": {"max_wait_ms": 100, "max_batch": 4},
         "cameras": present,
         "rules": rules(present),
     }

@@ -16,6 +16,7 @@ from confluent_kafka import KafkaException
 from onehertz.assets.progress import Progress
 from onehertz.demo import prepare
 from onehertz.demo.interruption import Interrupted, Interruption
+from onehertz.demo.lags import Lags
 from onehertz.demo.outcome import Outcome, Saving, count_alert_changes, count_captured
 from onehertz.demo.pictures import save_best_frames
 from onehertz.demo.plan import STREET_IS_EMPTY_UNTIL_S, Plan, plan
@@ -69,6 +70,7 @@ class Running:
     settings: Settings
     plan: Plan
     watcher: Watcher
+    lags: Lags
     line: Supervisor
     screen: Screen
     interruption: Interruption
@@ -135,9 +137,12 @@ def _run_on(
         line.start(_NEED_TOPICS)
         tables.result()
         line.start([_NEEDS_TABLES])
-        with psycopg.connect(settings.sql.conninfo(), autocommit=True) as connection:
-            watcher = Watcher(settings, connection)
-            running = Running(settings, played, watcher, line, screen, interruption)
+        with (
+            psycopg.connect(settings.sql.conninfo(), autocommit=True) as connection,
+            Lags(settings) as lags,
+        ):
+            watcher = Watcher(settings.cameras, connection, lags)
+            running = Running(settings, played, watcher, lags, line, screen, interruption)
             with screen.table():
                 prepare.forget_earlier(endpoints, prepared)
                 outcome = play(running)
@@ -241,19 +246,15 @@ def _drain(running: Running) -> dict[str, int]:
     while time.monotonic() < deadline:
         running.line.check(ends_by_itself=["produce"])
         view = running.show("waiting for the last ticks")
-        if (
-            view is not None
-            and view.rows >= sum(captured.values())
-            and _alerts_are_in(running, view)
-        ):
+        if view is not None and view.rows >= sum(captured.values()) and _alerts_are_in(running):
             break
         time.sleep(_POLL_S)
     return captured
 
 
-def _alerts_are_in(running: Running, view: View) -> bool:
+def _alerts_are_in(running: Running) -> bool:
     """Whether the rules have seen everything, and all that they said is in the database."""
-    if view.lags.get("alerts") != 0:
+    if running.lags.read("alerts") != 0:
         return False
     in_database = sum(running.watcher.alert_changes().values())
     return in_database >= count_alert_changes(running.settings)

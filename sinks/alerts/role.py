@@ -85,6 +85,7 @@ class _Sink:
             context.transactional_id(STAGE),
             self._input,
             self._before_commit,
+            lambda: context.health.beat(progressed=False, waiting_for_work=False),
         )
         self._subscription = self._joined()
 
@@ -100,6 +101,7 @@ class _Sink:
         self._context.metrics.count("onehertz_busy_seconds_total", busy_s, stage=STAGE)
         if time.monotonic() - self._checkpoint_at_s >= self._interval_s:
             self.checkpoint()
+        self._context.health.assigned = self._subscription.is_member
         self._context.health.beat(progressed=bool(messages), waiting_for_work=not messages)
 
     def checkpoint(self, *, final: bool = False) -> None:
@@ -202,7 +204,6 @@ class _Sink:
         return {(topic, number): taken[number].start for topic, number in places}
 
     def _assigned(self, places: list[Place]) -> None:
-        self._context.health.assigned = True
         self._context.metrics.count("onehertz_rebalances_total", stage=STAGE)
         log.info("partitions +%s", ", ".join(str(number) for _, number in sorted(places)) or "none")
 

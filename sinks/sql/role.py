@@ -86,6 +86,7 @@ class _Sink:
         full = len(self._messages) >= self._settings.batch_rows
         if self._messages and (full or self._is_due()):
             self.write_all()
+        self._context.health.assigned = self._subscription.is_member
         self._context.health.beat(progressed=bool(fresh), waiting_for_work=not self._messages)
 
     def write_all(self) -> None:
@@ -236,7 +237,6 @@ class _Sink:
     # ------------------------------------------------------------ ownership
 
     def _assigned(self, places: list[Place]) -> None:
-        self._context.health.assigned = True
         self._context.metrics.count("onehertz_rebalances_total", stage=STAGE)
         log.info("partitions +%d", len(places))
 

@@ -49,6 +49,6 @@ def _ticks(line: Line) -> dict[str, list[tuple[str, str, str, bytes]]]:
     found: dict[str, dict[str, tuple[str, str, str, bytes]]] = defaultdict(dict)
     for at in messages(line, "frames-raw"):
         frame, run_id, seq = (at.header(name) for name in ("ce_frame", "ce_run", "ce_seq"))
-        camera = str(at.message.key, "utf-8")
+        camera = str(at.message.key or b"", "utf-8")
         found[camera].setdefault(frame, (frame, run_id, seq, at.message.value or b""))
     return {camera: list(first.values()) for camera, first in found.items()}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 
+import pytest
+
 from tests.faults.conftest import NewLine
 from tests.faults.ends import assert_same_end
 from tests.harness.compare import Ending
@@ -16,14 +18,15 @@ ROLES: tuple[Role, ...] = ("gate", "infer", "sql", "alerts")
 SEED = int(os.environ.get("FAULT_SEED", "1"))
 
 
+@pytest.mark.parametrize("seed", [SEED])
 def test_kills_at_random_points_of_all_roles_change_nothing(
-    new_line: NewLine, load: Load, reference: Ending
+    seed: int, new_line: NewLine, load: Load, reference: Ending
 ) -> None:
     line = new_line()
     for role in ROLES:
         line.start(role, 2)
-    names = random.Random(SEED).sample([f"{role}-1" for role in ROLES], len(ROLES))
-    faults = [feed(all_ready(*ROLES), load), *seeded(SEED, names, load.ticks)]
+    names = random.Random(seed).sample([f"{role}-1" for role in ROLES], len(ROLES))
+    faults = [feed(all_ready(*ROLES), load), *seeded(seed, names, load.ticks)]
     watch = run(line, faults)
     for role in ROLES:
         assert watch.rebalances(role) > 0

@@ -14,6 +14,8 @@ from tests.harness.load import Load
 from tests.harness.observed import Watch, is_drained
 
 Action = Literal["kill", "stop", "cont", "restart", "terminate"]
+_ASK_EVERY_S = 0.04
+_LOOK_EVERY_S = 0.3
 _DRAINED_EVERY_S = 0.3
 
 
@@ -169,14 +171,17 @@ def _wait(watch: Watch, condition: Condition, deadline: float) -> None:
     roles: list[Role] = [
         role for role in ("gate", "infer", "sql", "alerts") if line.instances(role)
     ]
+    look_at = 0.0
     while not condition.holds(watch):
         line.tend()
-        for role in roles:
-            watch.look(role)
+        if time.monotonic() > look_at:
+            for role in roles:
+                watch.look(role)
+            look_at = time.monotonic() + _LOOK_EVERY_S
         if time.monotonic() > deadline:
             where = _where(watch)
             raise HarnessError(f"waited in vain for: {condition.text}; {where}\n{line.logs()}")
-        time.sleep(0.02)
+        time.sleep(_ASK_EVERY_S)
 
 
 def _is_drained(watch: Watch) -> bool:

@@ -73,7 +73,7 @@ class Line:
         self.notes: list[str] = []  # a line for each fault
         self._config = config
         self._down: set[str] = set()  # ended or not yet back, on purpose
-        self._failpoints: dict[str, str] = {}
+        self._connection: psycopg.Connection | None = None  # for counting rows
 
     # ------------------------------------------------------------ processes
 
@@ -194,10 +194,18 @@ class Line:
     def rows(self) -> int:
         """Rows of `frames`; -1 while the database is away."""
         try:
-            with self.connect() as connection:
-                return int(connection.execute("SELECT count(*) FROM frames").fetchall()[0][0])
+            if self._connection is None:
+                self._connection = self.connect()
+                self._connection.autocommit = True
+            return int(self._connection.execute("SELECT count(*) FROM frames").fetchall()[0][0])
         except psycopg.OperationalError:
+            self.disconnect()
             return -1
+
+    def disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
 
     def connect(self) -> psycopg.Connection:
         return psycopg.connect(self.settings.sql.conninfo(), connect_timeout=5)
@@ -222,6 +230,7 @@ def open_line(
             yield line
         finally:
             line.kill_all()
+            line.disconnect()
 
 
 def _configuration(servers: Servers, dsn: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
