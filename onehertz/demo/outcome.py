@@ -60,6 +60,11 @@ class Outcome:
     first_detection_s: float | None = None  # after the command was started
 
     @property
+    def is_empty(self) -> bool:
+        """Whether there is no tick at all: somebody was quick with Ctrl-C."""
+        return not any(self.captured.values()) and not self.view.rows
+
+    @property
     def is_equal(self) -> bool:
         """Whether there are ticks, each has exactly one row, and there is no other row."""
         rows = {name: camera.rows for name, camera in self.view.cameras.items() if camera.rows}

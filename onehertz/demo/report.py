@@ -44,6 +44,8 @@ def print_outcome(console: Console, outcome: Outcome) -> None:
 
 def outcome_lines(outcome: Outcome) -> list[str]:
     """What the table of counts does not say."""
+    if outcome.is_empty:
+        return ["No tick was captured"]
     equal = "yes" if outcome.is_equal else "NO; 'onehertz verify' says what is missing"
     lines = [f"Has every captured tick exactly one row? {equal}"]
     for name, camera in sorted(outcome.view.cameras.items()):

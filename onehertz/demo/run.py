@@ -122,8 +122,8 @@ def _run_on(
     prepared = prepare.configure(FOLDER, endpoints, clips, played, now_us())
     settings = prepared.settings
     screen.say(
-        f"cameras: {', '.join(settings.cameras)}; {played.media_s} ticks each, "
-        f"{played.speed:g} times real time"
+        f"{played.media_s} ticks each of {', '.join(settings.cameras)}; "
+        f"{played.speed:g} x real time"
     )
     if not clips and played.media_s < STREET_IS_EMPTY_UNTIL_S:
         screen.say(

@@ -7,7 +7,14 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from runtime.kafka import KafkaSettings, admin_client, producer_config, reader
@@ -133,6 +140,17 @@ def delete_before(admin: AdminClient) -> Callable[[str, int, int], None]:
             future.result()
 
     return of
+
+
+def reset_group(admin: AdminClient, group: str, topic: str, offset: int) -> None:
+    """As kafka-consumer-groups.sh --reset-offsets, for partition 0."""
+    wanted = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, 0, offset)])
+
+    def is_done() -> bool:
+        answer = admin.alter_consumer_group_offsets([wanted])[group].result()
+        return all(place.error is None for place in answer.topic_partitions or [])
+
+    eventually(is_done)  # not while the broker still loads its groups
 
 
 def values(messages: list[Message]) -> list[bytes]:

@@ -51,7 +51,12 @@ class Process:
     def heard(self, what: str) -> None:
         """Wait until the process has said it."""
         assert self._process.stdout is not None
-        assert self._process.stdout.readline() == f"{what}\n"
+        too_late = threading.Timer(30, self._process.kill)
+        too_late.start()
+        try:
+            assert self._process.stdout.readline() == f"{what}\n"
+        finally:
+            too_late.cancel()
 
     def signal(self, number: int = signal.SIGTERM) -> None:
         self._process.send_signal(number)

@@ -151,6 +151,18 @@ class AnyInterleaving(RuleBasedStateMachine):
         if batch is not None and not self.commit(name, batch):
             process.forget_all()
 
+    @rule(
+        name=st.sampled_from(PROCESSES),
+        number=st.sampled_from(PARTITIONS),
+        rounds=st.integers(1, 4),
+    )
+    def a_process_goes_on_for_a_while(self, name: int, number: int, rounds: int) -> None:
+        """The usual thing: a little work, and out with it, rarely with snapshots."""
+        for _ in range(rounds):
+            self.inputs_arrive(number, [Input("north", counts=True, dead=False)])
+            self.a_process_works(name, number, 2)
+            self.a_process_makes_a_checkpoint(name, final=False, passed_s=0.2)
+
     @rule(name=st.sampled_from(PROCESSES), fate=st.sampled_from(["before", "after"]))
     def a_process_dies_at_its_commit(self, name: int, fate: str) -> None:
         process = self.processes[name]

@@ -17,7 +17,7 @@ from confluent_kafka.admin import AdminClient
 from runtime.errors import FatalError, UserError
 from runtime.kafka import KafkaSettings
 from runtime.subscription import Place, Subscription
-from tests.runtime.conftest import NewTopicOf, values
+from tests.runtime.conftest import NewTopicOf, reset_group, values
 from tests.waiting import eventually
 
 Joined = Callable[..., "Member"]
@@ -169,8 +169,7 @@ def test_a_record_that_expired_unread_is_fatal_and_says_what_to_do(
         told.value
     )
     # The advice, by the admin client instead of the shell script.
-    asked = ConsumerGroupTopicPartitions(f"{prefix}group", [TopicPartition(topic, 0, 3)])
-    admin.alter_consumer_group_offsets([asked])[f"{prefix}group"].result()
+    reset_group(admin, f"{prefix}group", topic, 3)
     assert join(topic).take_until(1) == [b"d"]
 
 
@@ -205,8 +204,7 @@ def test_a_topic_that_was_made_anew_is_read_from_its_beginning(
     make_anew(topic)
     produce(topic, b"new")
     # Kafka 4 forgets a deleted topic's offsets; older ones keep them.
-    asked = ConsumerGroupTopicPartitions(f"{prefix}group", [TopicPartition(topic, 0, 44)])
-    admin.alter_consumer_group_offsets([asked])[f"{prefix}group"].result()
+    reset_group(admin, f"{prefix}group", topic, 44)
     assert join(topic).take_until(1) == [b"new"]
     assert "was deleted and made anew (it ends at 1, the group was at 44)" in caplog.text
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import Consumer
 from confluent_kafka.admin import AdminClient
 
 from runtime.checkpoint import Checkpoints, StageTopics, Taken
@@ -25,7 +25,7 @@ from runtime.topics import topic_id
 from runtime.transactions import Transactions, group_metadata
 from schemas.codec import Wire, encode_snapshot
 from schemas.messages import Snapshot
-from tests.runtime.conftest import NewTopicOf
+from tests.runtime.conftest import NewTopicOf, reset_group
 from tests.waiting import eventually
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -314,14 +314,9 @@ def test_input_that_expired_unread_is_fatal_and_says_what_to_do(
     with pytest.raises(FatalError, match="1 records expired"):
         stage.checkpoints().check_kept(0, 5)
     # The advice, by the admin client instead of the shell scripts.
-    reset_to(admin, stage.topics.group, stage.topics.input, 6)
+    reset_group(admin, stage.topics.group, stage.topics.input, 6)
     make_anew(stage.topics.state, 2)
     assert stage.take_over() == Taken(6)
-
-
-def reset_to(admin: AdminClient, group: str, topic: str, offset: int) -> None:
-    asked = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, 0, offset)])
-    admin.alter_consumer_group_offsets([asked])[group].result()
 
 
 def test_what_something_else_wrote_to_our_topics_is_fatal(

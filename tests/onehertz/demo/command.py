@@ -160,8 +160,9 @@ class Terminal:
         return _ESCAPES.sub("", self._raw.decode(errors="replace")).replace("\r", "")
 
     def read_until(self, wanted: str) -> None:
+        """Until this regular expression is on the screen."""
         deadline = time.monotonic() + WAIT_S
-        while wanted not in self.text():
+        while not re.search(wanted, self.text()):
             assert self._read(), f"ended before {wanted!r}:\n{self.text()}"
             assert time.monotonic() < deadline, f"no {wanted!r} in:\n{self.text()}"
 

@@ -83,7 +83,9 @@ def test_json_has_exactly_the_keys_of_the_interface() -> None:
 
 
 def test_json_of_a_demo_in_which_nothing_happened() -> None:
-    nothing = Outcome({}, View({"north": CameraView()}, {}), {}, None).as_json()
+    ended = Outcome({"north": 0}, View({"north": CameraView()}, {}), {}, None)
+    assert outcome_lines(ended) == ["No tick was captured"]
+    nothing = ended.as_json()
     assert nothing["latency_ms"] == {"p50": None, "p99": None}
     assert nothing["alerts"] == {"raised": 0, "cleared": 0}
     assert nothing["equal"] is False
