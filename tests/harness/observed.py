@@ -83,6 +83,8 @@ class Watch:
     def __init__(self, line: Line) -> None:
         self.line = line
         self._admin: AdminClient = admin_client(line.settings.kafka)
+        # Two, for the reason that runtime/checkpoint.py gives.
+        self._group_admin: AdminClient = admin_client(line.settings.kafka)
         self._owners: dict[Role, list[Owners]] = {}
 
     def look(self, role: Role) -> None:
@@ -144,7 +146,7 @@ class Watch:
             TopicPartition(topic, number) for number in range(self.line.settings.line.partitions)
         ]
         try:
-            futures = self._admin.list_consumer_group_offsets(
+            futures = self._group_admin.list_consumer_group_offsets(
                 [ConsumerGroupTopicPartitions(group, places)], request_timeout=_REQUEST_S
             )
             found = futures[group].result().topic_partitions or []
