@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 
 from confluent_kafka import (
@@ -187,6 +188,20 @@ class Checkpoints:
         low, _ = self._input_bounds([number])[number]
         if offset < low:
             raise self._expired(number, f"{low - offset} records expired before they were read")
+
+    def holds_nothing(self, number: int, begin: int, end: int) -> bool:
+        """Whether the input has no record at `begin` or after it and before `end`.
+
+        So it is where a transaction's marker took an offset. Raises FatalError as `check_kept`.
+        """
+        self.check_kept(number, begin)
+        consumer = reader(self._settings)
+        try:
+            with closing(read_all(consumer, self._topics.input, number, begin)) as messages:
+                first = next(messages, None)
+        finally:
+            consumer.close()
+        return first is None or (first.offset() or 0) >= end
 
     def _expired(self, number: int, what: str) -> FatalError:
         topics, server = self._topics, f"--bootstrap-server {self._settings.bootstrap_servers}"

@@ -39,6 +39,7 @@ class _Owned:
     next_offset: int  # first input offset that was not worked on yet
     committed: int  # the offset that the last snapshots belong to
     published_to: int  # the output topic holds what came of all input up to and with this one
+    is_fresh: bool = True  # no snapshot of it yet by this owner
     outputs: list[Output] = field(default_factory=list)
     changed: set[str] = field(default_factory=set)
 
@@ -116,7 +117,10 @@ class Outbox:
         `final`: with snapshots whatever the interval, because the partitions are being given up.
         When the transaction fails, call `disown_all`: what was taken is gone.
         """
-        due = final or self._snapshots_due(now_s)
+        # A partition's first outputs come with snapshots: a new owner knows by them that the end of
+        # the output topic came of this very input (runtime/recovery.py).
+        first = any(owned.is_fresh and owned.outputs for owned in self._owned.values())
+        due = final or first or self._snapshots_due(now_s)
         outputs = [output for owned in self._owned.values() for output in _drain(owned.outputs)]
         if due:
             moved = self._moved()
@@ -139,6 +143,7 @@ class Outbox:
     def _snapshots(self, snapshot: TakeSnapshot) -> Iterable[Output]:
         for number, owned in self._owned.items():
             for camera in sorted(owned.changed):
+                owned.is_fresh = False
                 yield snapshot(camera, number, owned.next_offset)
             owned.changed.clear()
             owned.committed = owned.next_offset

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -25,7 +25,9 @@ def ends_of(consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
         raise as_fatal(error, f"looking for the ends of {topic}[{partition}]") from None
 
 
-def read_all(consumer: Consumer, topic: str, partition: int, start: int = -1) -> Iterator[Message]:
+def read_all(
+    consumer: Consumer, topic: str, partition: int, start: int = -1
+) -> Generator[Message, None, None]:
     """Committed messages of a partition from `start` (-1: its beginning) to its present end."""
     low, high = ends_of(consumer, topic, partition)
     if low >= high or start >= high:

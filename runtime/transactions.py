@@ -95,6 +95,7 @@ class Transactions:
         """
         self._failed = None
         self._broker_was_away = False
+        began_s = time.monotonic()
         try:
             self._producer.begin_transaction()
             for output in batch.outputs:
@@ -105,7 +106,7 @@ class Transactions:
             # Its outcome is unknown until it is told: so it is asked for, not given up.
             self._patiently(lambda: self._producer.commit_transaction(_SLICE_S))
         except KafkaException as error:
-            self._abort(error.args[0])
+            self._abort(error.args[0], time.monotonic() - began_s)
 
     def _produce(self, output: Output) -> None:
         def report(error: KafkaError | None, _message: Any) -> None:
@@ -153,7 +154,7 @@ class Transactions:
             self._timeout_s,
         )
 
-    def _abort(self, cause: KafkaError) -> None:
+    def _abort(self, cause: KafkaError, took_s: float) -> None:
         """Make the batch never have been. Raises what `commit` promises."""
         if not cause.fatal():
             log.info("a transaction is aborted: %s", cause.str())
@@ -163,8 +164,9 @@ class Transactions:
                 cause = error.args[0]
                 if not cause.fatal():
                     raise as_fatal(error, "a transaction could not be aborted") from None
-        if cause.fatal() and self._broker_was_away:
-            # Then it was the broker that ended the transaction, because it took too long.
+        if cause.fatal() and self._broker_was_away and took_s > self._timeout_s:
+            # This process was awake and the broker was not: it is the broker that ended the
+            # transaction, and no newer process that must not be disturbed.
             log.warning("transactions begin anew after an outage: %s", cause.str())
             self._producer = self._started()
             raise Fenced(f"a checkpoint took longer than an outage allows: {cause.str()}") from None

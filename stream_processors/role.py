@@ -144,8 +144,11 @@ class _GateApp:
             return
         try:
             skipped = self._outbox.skipped(message.partition, message.offset)
-            if skipped is not None:
-                await asyncio.to_thread(self._checkpoints.check_kept, message.partition, skipped)
+            if skipped is not None and not await asyncio.to_thread(
+                self._checkpoints.holds_nothing, message.partition, skipped, message.offset
+            ):
+                self._reread(message.partition, skipped, message.offset)
+                return
             self._stage.take(
                 Received(message.key, message.value, message.headers),
                 Origin(message.topic, message.partition, message.offset),
@@ -157,6 +160,16 @@ class _GateApp:
             await self._checkpoint()
         else:
             await asyncio.sleep(0)  # checkpoints and rebalances get their turn between frames
+
+    def _reread(self, partition: int, skipped: int, offset: int) -> None:
+        """Records were left out: nothing after them may be committed."""
+        log.error(
+            "%s[%d]: offset %d was to come, %d has come, and there are records between: state "
+            "dropped, rejoining",
+            *(self._input, partition, skipped, offset),
+        )
+        self._stage.disown_all()
+        _rejoin(self._app)
 
     # ------------------------------------------------------------ ownership
 
@@ -183,6 +196,7 @@ class _GateApp:
         self, app: faust.App, taken: dict[int, Taken], generation: int, member: str
     ) -> None:
         # Faust seeks to what is committed: so that it is where the state ends.
+        _mend_seeking(app)
         starts = {TP(self._input, number): found.start for number, found in taken.items()}
         if starts and not await _thread(app).commit(starts):
             return  # a rebalance came meanwhile: the next one takes over
@@ -324,6 +338,34 @@ def _member_id(app: faust.App) -> str:
 def _rejoin(app: faust.App) -> None:
     coordinator = _aiokafka(app)._coordinator
     _thread(app).thread_loop.call_soon_threadsafe(coordinator.request_rejoin)
+
+
+def _mend_seeking(app: faust.App) -> None:
+    """Make "seek to what is committed" mean it for the offset 0 too.
+
+    aiokafka leaves such a partition where it is. What Faust had fetched of it during a rebalance,
+    and thrown away, never came again: seen as lost records and as a partition that stood still, in
+    3 of 8 runs in which a gate was killed before its first snapshot.
+    """
+    consumer = _aiokafka(app)
+    if isinstance(consumer.seek_to_committed, _SeekToCommitted):
+        return
+    consumer.seek_to_committed = _SeekToCommitted(consumer)
+
+
+class _SeekToCommitted:
+    """In place of the method of an aiokafka consumer; runs in the consumer's thread."""
+
+    def __init__(self, consumer: Any) -> None:
+        self._seek = consumer.seek
+        self._seek_to_committed = consumer.seek_to_committed
+
+    async def __call__(self, *partitions: Any) -> Any:
+        found = await self._seek_to_committed(*partitions)
+        for place, offset in found.items():
+            if offset == 0:
+                self._seek(place, 0)
+        return found
 
 
 def _tune_fetcher(app: faust.App) -> None:

@@ -61,6 +61,13 @@ def new_line(servers: Servers, load: Load, tmp_path: Path) -> Iterator[NewLine]:
 _lines: list[Line] = []  # of the test that runs
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.stack)
+            item.add_marker(pytest.mark.line)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
     """A failure shows the faults and the ends of the logs."""

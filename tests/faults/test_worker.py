@@ -3,13 +3,38 @@
 from __future__ import annotations
 
 import signal
+from datetime import UTC, datetime
 
+from runtime.sender import Sender
+from schemas.codec import decode_result, encode_frame
+from schemas.messages import Missing, Rejected
 from tests.faults.conftest import NewLine
 from tests.faults.ends import assert_same_end
 from tests.harness.compare import Ending
 from tests.harness.faults import died, fault, feed, members, records, run, stands_still, waiting_for
 from tests.harness.load import Load
-from tests.harness.observed import repeats
+from tests.harness.observed import messages, repeats
+
+
+def test_a_tick_that_the_worker_can_not_read_goes_on_as_rejected(new_line: NewLine) -> None:
+    line = new_line()
+    whole = Missing(
+        camera="north", captured_at=datetime(2026, 11, 1, tzinfo=UTC), run="a", seq=0, raw_offset=0,
+        reason="stalled",
+    )  # fmt: skip
+    wire = encode_frame(whole, "gate")
+    sender = Sender(line.settings.kafka)
+    sender.send(line.topic("frames-gated"), wire._replace(value=wire.value[:-5]), partition=3)
+    assert sender.flush(30.0) == 0
+    line.start("infer")
+    run(line, until=records("detections", 1))
+    line.terminate_all()
+    [result] = messages(line, "detections")
+    record = decode_result(result.message)
+    assert isinstance(record, Rejected)
+    assert (record.reason, record.frame, record.gated_offset) == ("malformed", whole.frame, 0)
+    [letter] = messages(line, "frames-gated-dlq")
+    assert (letter.header("dlq_stage"), letter.header("dlq_offset")) == ("infer", "0")
 
 
 def test_workers_that_are_killed_in_mid_backlog_change_nothing(

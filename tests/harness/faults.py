@@ -11,7 +11,7 @@ from typing import Literal, cast
 from runtime.errors import FatalError
 from tests.harness.line import HarnessError, Line, Role
 from tests.harness.load import Load
-from tests.harness.observed import Watch, is_drained
+from tests.harness.observed import INPUTS, Watch, is_drained
 
 Action = Literal["kill", "stop", "cont", "restart", "terminate"]
 _ASK_EVERY_S = 0.04
@@ -83,8 +83,10 @@ def members(role: Role, count: int) -> Condition:
 
     def holds(watch: Watch) -> bool:
         owners = watch.owners(role)
-        all_owned = owners is not None and len(owners) == watch.line.settings.line.partitions
-        return all_owned and len(set((owners or {}).values())) == count
+        all_of_them = watch.line.settings.line.partitions * len(INPUTS[role])
+        return (
+            owners is not None and len(owners) == all_of_them and len(set(owners.values())) == count
+        )
 
     return Condition(f"{count} members share {role}", holds)
 

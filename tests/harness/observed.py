@@ -26,14 +26,14 @@ from tests.harness.line import Line, Role
 
 _REQUEST_S = 5.0
 Isolation = Literal["read_committed", "read_uncommitted"]
-# Partition → the member that has it.
-Owners = dict[int, str]
+# Topic and partition → the member that has it.
+Owners = dict[tuple[str, int], str]
 
-_INPUTS: dict[str, str] = {
-    "gate": "frames-raw",
-    "infer": "frames-gated",
-    "sql": "detections",
-    "alerts": "detections",
+INPUTS: dict[str, tuple[str, ...]] = {
+    "gate": ("frames-raw",),
+    "infer": ("frames-gated",),
+    "sql": ("detections", "alerts"),
+    "alerts": ("detections",),
 }
 
 
@@ -108,12 +108,10 @@ class Watch:
             return None  # no such group yet, or no broker
         if described.state != ConsumerGroupState.STABLE:
             return None
-        topic = self.line.topic(_INPUTS[role])
         return {
-            place.partition: member.member_id
+            (place.topic, place.partition): member.member_id
             for member in described.members
             for place in (member.assignment.topic_partitions if member.assignment else ())
-            if place.topic == topic
         }
 
     def ends(self, topic: str) -> dict[int, int]:
@@ -139,9 +137,9 @@ class Watch:
             self.line.note(text)
 
     def committed(self, role: Role) -> dict[int, int]:
-        """By partition, the offset that the role has committed; empty without a broker."""
+        """By partition of its first input, what the role has committed; empty without a broker."""
         group = self.line.settings.line.group(role)
-        topic = self.line.topic(_INPUTS[role])
+        topic = self.line.topic(INPUTS[role][0])
         places = [
             TopicPartition(topic, number) for number in range(self.line.settings.line.partitions)
         ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from inference_worker.batcher import Batcher
@@ -66,7 +66,6 @@ def test_limits_that_make_no_sense_are_refused(max_batch, max_wait_ms):
         Batcher(max_batch, max_wait_ms)
 
 
-@settings(deadline=None)
 @given(
     # Pauses in ms before each frame; the loop wakes at each arrival and at each due time.
     pauses=st.lists(st.floats(0, 300), max_size=40),

@@ -189,5 +189,5 @@ class AnyInterleaving(RuleBasedStateMachine):
         self.acknowledged[ticket.partition].add(ticket.offset)
 
 
-AnyInterleaving.TestCase.settings = settings(deadline=None, max_examples=60)
+AnyInterleaving.TestCase.settings = settings(max_examples=60)
 TestAnyInterleaving = AnyInterleaving.TestCase

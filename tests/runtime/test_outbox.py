@@ -58,6 +58,18 @@ def test_outputs_leave_with_every_batch_and_offsets_only_with_snapshots(outbox: 
     assert due.offsets == {0: 14}
 
 
+def test_the_first_outputs_of_each_partition_come_with_snapshots(outbox: Outbox) -> None:
+    outbox.own(1, start=5, published_to=-1)
+    outbox.add(0, 11, "north", [out("b")])
+    assert texts(outbox.take(0.1, snapshot)) == ["b", "north@12"]
+    outbox.add(1, 5, None, [])
+    assert outbox.take(0.2, snapshot) is None
+    outbox.add(1, 6, "south", [out("x", 1)])
+    assert texts(outbox.take(0.3, snapshot)) == ["x", "south@7"]
+    outbox.add(1, 7, "south", [out("y", 1)])
+    assert texts(outbox.take(0.4, snapshot)) == ["y"]
+
+
 def test_a_camera_that_has_not_changed_needs_no_new_snapshot(outbox: Outbox) -> None:
     outbox.add(0, 11, "south", [])
     assert texts(outbox.take(5.0, snapshot)) == ["south@12"]

@@ -8,17 +8,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, NamedTuple, get_args
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from schemas import messages as m
 from schemas.example_messages import encode
 from schemas.wire import Wire
 
-# The machine is shared: no deadline per example.
-quick = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
-)
+quick = settings(max_examples=150)
 
 COUNTS = st.integers(0, 10**18 - 1) | st.sampled_from([0, 1, 2**31, 2**53 + 1, 10**18 - 1])
 PIXELS = st.integers(0, 65_535)

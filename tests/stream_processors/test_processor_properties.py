@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.messages import Kept, RawRecord, Rejected, Unchanged
@@ -20,7 +20,7 @@ from tests.stream_processors.ticks import (
 )
 
 # The machine may be busy: no time is a failure.
-CALM = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+CALM = settings(max_examples=50)
 SETTINGS = GateSettings(refresh_s=20, audit_rate=0.1)
 
 

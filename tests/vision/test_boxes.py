@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -71,7 +71,6 @@ def test_no_boxes_give_no_boxes():
     assert nms(np.zeros((0, 4)), np.zeros(0), np.zeros(0, dtype=int), 0.5).tolist() == []
 
 
-@settings(deadline=None)
 @given(data=st.data(), size=st.integers(0, 24), limit=st.sampled_from([0.0, 0.3, 0.5, 0.9, 1.0]))
 def test_nms_is_the_greedy_loop(data: st.DataObject, size: int, limit: float):
     boxes = data.draw(box_lists(size))
@@ -105,7 +104,6 @@ def test_a_stretched_frame_keeps_its_fractions():
     assert stretched(300, 300).to_frame(boxes).dtype == np.float32
 
 
-@settings(deadline=None)
 @given(
     width=st.integers(1, 20_000),
     height=st.integers(1, 20_000),

@@ -7,14 +7,14 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vision.gate import Decision, Gate, GateRule, UnreadableState
 from vision.jpeg import MAX_LUMA_PIXELS, Luma
 
 # The machine may be busy: no time is a failure.
-CALM = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+CALM = settings(max_examples=50)
 S = 1_000_000
 RULE = GateRule(audit_rate=0.1, refresh_us=20 * S)
 

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
@@ -43,7 +43,6 @@ def _cluster_by_trying_all(ratios: tiles.Tiles) -> float:
     return best
 
 
-@settings(deadline=None)
 @given(
     npst.arrays(
         np.float32,

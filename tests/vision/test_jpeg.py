@@ -3,7 +3,7 @@ import struct
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.vision.scenes import picture
@@ -134,7 +134,6 @@ def test_a_file_with_absurdly_many_scans_is_refused() -> None:
         jpeg.inspect(WHOLE[:-2] + scan * 100 + EOI)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300), st.integers(0, len(WHOLE)), st.integers(0, 300))
 def test_arbitrary_bytes_give_a_typed_error_or_a_picture(
     noise: bytes, at: int, replaced: int

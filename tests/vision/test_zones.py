@@ -8,13 +8,10 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from vision.zones import InvalidZone, Zone
-
-# The machine is shared: no deadline per example.
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 Point = tuple[float, float]
 
@@ -94,7 +91,6 @@ def winds_around(points: list[Point], p: Point) -> bool:
 # ---------------------------------------------------------------- which outlines are zones
 
 
-@UNHURRIED
 @given(st.lists(grid_points(4), min_size=3, max_size=7))
 @example([(0, 0), (0.5, 0.5), (1, 1)])  # no area
 @example([(0, 0), (1, 1), (1, 0), (0, 1)])  # a bow tie
@@ -139,7 +135,6 @@ def test_the_error_names_the_point(points: list[Point], message: str, point: int
 # ---------------------------------------------------------------- points
 
 
-@UNHURRIED
 @given(outlines(), st.lists(grid_points(64), max_size=20))
 def test_points_are_inside_as_exact_arithmetic_says(
     outline: list[Point], points: list[Point]
@@ -148,7 +143,6 @@ def test_points_are_inside_as_exact_arithmetic_says(
     assert Zone(outline).contains(np.array(points).reshape(-1, 2)).tolist() == expected
 
 
-@UNHURRIED
 @given(outlines())
 def test_corners_and_middles_of_edges_are_inside(outline: list[Point]) -> None:
     corners = np.array(outline)
@@ -156,7 +150,6 @@ def test_corners_and_middles_of_edges_are_inside(outline: list[Point]) -> None:
     assert Zone(outline).contains(np.vstack([corners, middles])).all()
 
 
-@UNHURRIED
 @given(outlines(), st.integers(0, 8), st.lists(grid_points(64), min_size=1, max_size=20))
 def test_order_and_first_point_of_the_outline_do_not_matter(
     outline: list[Point], start: int, points: list[Point]
@@ -166,7 +159,6 @@ def test_order_and_first_point_of_the_outline_do_not_matter(
     assert Zone(turned).contains(points).tolist() == Zone(outline).contains(points).tolist()
 
 
-@UNHURRIED
 @given(outlines(), grid_points(64), st.lists(grid_points(64), min_size=1, max_size=20))
 def test_zone_and_points_may_move_together(
     outline: list[Point], shift: Point, points: list[Point]
@@ -202,7 +194,6 @@ def test_feet_on_the_lower_edge_of_the_picture_are_in_a_zone_that_ends_there() -
     assert zone.holds([(0.2, 0.6, 0.4, 1.0)]).tolist() == [True]
 
 
-@UNHURRIED
 @given(boxes())
 def test_of_a_box_wholly_inside_everything_counts(box: tuple[float, ...]) -> None:
     zone = Zone([(0, 0), (1, 0), (1, 1), (0, 1)])
@@ -211,7 +202,6 @@ def test_of_a_box_wholly_inside_everything_counts(box: tuple[float, ...]) -> Non
     assert zone.holds([box], "overlap", 1.0).all()
 
 
-@UNHURRIED
 @given(boxes(), outlines())
 def test_of_a_box_wholly_outside_nothing_counts(
     box: tuple[float, ...], outline: list[Point]
@@ -222,7 +212,6 @@ def test_of_a_box_wholly_outside_nothing_counts(
         assert not left.holds([right], anchor, 1e-6).any()
 
 
-@UNHURRIED
 @given(boxes(), boxes())
 def test_the_overlap_with_a_rectangle_is_their_common_area(
     box: tuple[float, ...], zone: tuple[float, ...]
@@ -235,7 +224,6 @@ def test_the_overlap_with_a_rectangle_is_their_common_area(
     assert share == pytest.approx([expected], abs=1e-12)
 
 
-@UNHURRIED
 @given(outlines(), boxes(), st.integers(1, 63), st.sampled_from([0, 1]))
 def test_the_parts_of_a_box_overlap_as_much_as_the_box(
     outline: list[Point], box: tuple[float, ...], cut: int, axis: int
@@ -248,7 +236,6 @@ def test_the_parts_of_a_box_overlap_as_much_as_the_box(
     assert parts == pytest.approx(zone.shares([box])[0], abs=1e-9)
 
 
-@UNHURRIED
 @given(outlines())
 def test_the_whole_picture_overlaps_by_the_area_of_the_zone(outline: list[Point]) -> None:
     assert Zone(outline).shares([(0, 0, 1, 1)]) == pytest.approx([Zone(outline).area])

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from onehertz.assets.archives import cut, take_members
@@ -58,7 +58,6 @@ def test_a_broken_archive_is_told_as_such(archive: Path, tmp_path: Path, kept: i
         take_members(archive, {"a/two"}, tmp_path / "out")
 
 
-@settings(deadline=None)
 @given(content=st.binary(max_size=200), first=st.integers(0, 220), length=st.integers(1, 220))
 def test_a_piece_is_what_a_slice_is(content: bytes, first: int, length: int) -> None:
     with tempfile.TemporaryDirectory() as folder:

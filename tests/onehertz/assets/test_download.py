@@ -146,7 +146,7 @@ def test_a_server_that_never_answers_is_left_after_the_time_out(tmp_path: Path) 
             download(url, tmp_path / "p", 10, timeout_s=0.1, reached=lambda _: None)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(cuts=st.lists(st.integers(1, 2000), max_size=15), had=st.integers(0, 2000))
 def test_wherever_it_breaks_the_file_is_the_same_and_no_byte_comes_twice(
     cuts: list[int], had: int

@@ -88,7 +88,7 @@ def test_nobody_appears_or_vanishes_in_the_middle_of_the_street() -> None:
             assert progress < 0.03 or progress > 0.97
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 2**32),
     tick=st.integers(0, 10**7),

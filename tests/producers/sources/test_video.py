@@ -142,9 +142,7 @@ def test_a_file_without_a_believable_time_says_nothing(tmp_path: Path, created: 
     assert VideoSource(path).recorded_at_us is None
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     name=st.sampled_from(["d.mp4", "d.avi", "d.mkv", "d.ts"]),
     seed=st.integers(0, 2**32),

@@ -6,7 +6,7 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.messages import AlertRecord, Cleared, Inferred, Raised, ResultRecord, Unchanged, to_us
@@ -24,9 +24,6 @@ from tests.sinks.alerts.records import (
     run,
     unchanged,
 )
-
-# The machine is shared: no deadline per example.
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 STEPS = st.one_of(st.just(1.0), st.sampled_from([0.25, 0.999, 1.001, 2.0, 3.0, 7.0, 30.0]))
 # Unchanged mostly equals the last inferred frame; sometimes one of which nothing is known.
@@ -82,7 +79,6 @@ def one_rule(name: str) -> st.SearchStrategy[Rule]:
 RULES = st.tuples(one_rule("first"), one_rule("second"))
 
 
-@UNHURRIED
 @given(ticks(), RULES)
 def test_each_alert_is_raised_once_and_cleared_at_most_once(
     records: list[ResultRecord], rules: tuple[Rule, Rule]
@@ -99,7 +95,6 @@ def test_each_alert_is_raised_once_and_cleared_at_most_once(
         assert kinds == [Raised, Cleared] * (len(kinds) // 2) + [Raised] * (len(kinds) % 2)
 
 
-@UNHURRIED
 @given(ticks(), RULES, st.data())
 def test_restored_at_any_point_it_goes_on_the_same(
     records: list[ResultRecord], rules: tuple[Rule, Rule], data: st.DataObject
@@ -115,7 +110,6 @@ def test_restored_at_any_point_it_goes_on_the_same(
     assert after.state() == whole.state()
 
 
-@UNHURRIED
 @given(ticks(), RULES, st.data())
 def test_repeats_change_nothing(
     records: list[ResultRecord], rules: tuple[Rule, Rule], data: st.DataObject
@@ -129,7 +123,6 @@ def test_repeats_change_nothing(
     assert run(rules, with_repeats) == expected
 
 
-@UNHURRIED
 @given(ticks(), RULES, st.data())
 def test_ticks_at_or_before_the_last_one_change_nothing_whatever_they_say(
     records: list[ResultRecord], rules: tuple[Rule, Rule], data: st.DataObject
@@ -146,7 +139,6 @@ def test_ticks_at_or_before_the_last_one_change_nothing_whatever_they_say(
     assert engine.state() == before
 
 
-@UNHURRIED
 @given(ticks(), RULES, st.lists(st.tuples(st.integers(0, 60), UNKNOWN_KINDS), max_size=20))
 def test_unknown_ticks_are_as_if_they_had_not_been(
     records: list[ResultRecord], rules: tuple[Rule, Rule], unknown: list[tuple[int, str]]
@@ -162,7 +154,6 @@ def test_unknown_ticks_are_as_if_they_had_not_been(
     assert run(rules, known) == run(rules, records)
 
 
-@UNHURRIED
 @given(ticks(), RULES)
 def test_every_change_can_be_justified_from_the_ticks(
     records: list[ResultRecord], rules: tuple[Rule, Rule]
@@ -184,7 +175,6 @@ def test_every_change_can_be_justified_from_the_ticks(
             assert all(length < timedelta(seconds=rule.clear_after_s) for length in breaks(over))
 
 
-@UNHURRIED
 @given(st.lists(st.booleans(), max_size=50), st.integers(0, 6))
 def test_without_hysteresis_each_long_enough_run_is_one_alert(
     there: list[bool], for_s: int

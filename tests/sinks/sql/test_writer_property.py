@@ -97,7 +97,6 @@ def histories(draw: st.DrawFn) -> list[list[Delivery]]:
 
 @settings(
     max_examples=60,
-    deadline=None,
     # One database for all examples on purpose: each begins by emptying it.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
