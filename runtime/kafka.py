@@ -272,6 +272,20 @@ def asked(call: Callable[[], T], patience_s: float = PATIENCE_S) -> T:
             time.sleep(0.1)
 
 
+def flushed(producer: Producer, timeout_s: float) -> int:
+    """Wait for acknowledgements; how many are left. Raises KafkaException for a fatal error.
+
+    confluent-kafka raises a fatal error, such as having been fenced, in whatever call comes across
+    it; in `flush` (2.16) it comes out as the cause of a SystemError.
+    """
+    try:
+        return int(producer.flush(timeout_s))
+    except SystemError as error:
+        if isinstance(error.__cause__, KafkaException):
+            raise error.__cause__ from None
+        raise
+
+
 def missing_topic(name: str) -> str:
     return f"{name} is not there (any more): 'onehertz topics create' makes it"
 

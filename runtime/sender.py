@@ -8,7 +8,15 @@ from typing import Any, cast
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from runtime.errors import FatalError
-from runtime.kafka import MISSING_TOPIC, KafkaSettings, made, missing_topic, producer_config
+from runtime.kafka import (
+    MISSING_TOPIC,
+    KafkaSettings,
+    as_fatal,
+    flushed,
+    made,
+    missing_topic,
+    producer_config,
+)
 from schemas.codec import Wire
 
 Acknowledged = Callable[[int], None]  # called with the offset at which the broker keeps the message
@@ -54,23 +62,32 @@ class Sender:
                     on_delivery=report,
                 )
             except BufferError:
-                self._producer.poll(0.1)
+                self._serve(0.1)
             except KafkaException as error:
                 raise FatalError(_not_sent(topic, error.args[0])) from None
             else:
-                self._producer.poll(0)
+                self._serve(0)
                 return
 
     def poll(self, timeout_s: float = 0.0) -> None:
         """Serve acknowledgements. Raises FatalError as `send` does."""
-        self._producer.poll(timeout_s)
+        self._serve(timeout_s)
         self._raise_failure()
 
     def flush(self, timeout_s: float) -> int:
         """Wait for all acknowledgements; how many messages are still unacknowledged."""
-        left: int = self._producer.flush(timeout_s)
+        try:
+            left = flushed(self._producer, timeout_s)
+        except KafkaException as error:
+            raise as_fatal(error, "sending") from None
         self._raise_failure()
         return left
+
+    def _serve(self, timeout_s: float) -> None:
+        try:
+            self._producer.poll(timeout_s)
+        except KafkaException as error:  # a fatal one: this producer sends no more
+            raise as_fatal(error, "sending") from None
 
     def __len__(self) -> int:
         return len(self._producer)

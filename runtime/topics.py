@@ -62,7 +62,8 @@ def create_topics(kafka: KafkaSettings, line: LineSettings) -> list[str]:
         there = _existing_names(admin)
         missing = [spec for spec in topics().values() if line.topic(spec.name) not in there]
         created = _create(admin, [_new_topic(spec, line) for spec in missing])
-        _wait_until_known(admin, created)
+        # Also those that another process makes beside us.
+        _wait_until_known(admin, [line.topic(spec.name) for spec in missing])
     check_topics(kafka, line, list(topics()))
     return created
 

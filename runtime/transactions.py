@@ -20,6 +20,7 @@ from runtime.kafka import (
     MISSING_TOPIC,
     KafkaSettings,
     as_fatal,
+    flushed,
     made,
     missing_topic,
     transactional_config,
@@ -139,7 +140,7 @@ class Transactions:
         waits for that end to be committed. An output that came later could be missed by it.
         """
         give_up_at = time.monotonic() + self._timeout_s + _SLICE_S  # outputs time out themselves
-        while self._producer.flush(_SLICE_S):
+        while flushed(self._producer, _SLICE_S):
             if time.monotonic() > give_up_at:
                 raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "outputs not acknowledged"))
             self._broker_was_away = True

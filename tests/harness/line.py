@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 import psycopg
+from confluent_kafka import KafkaException
 
 from onehertz.processes import RoleProcess
 from onehertz.settings import Settings
 from runtime.environment import FAILPOINT
+from runtime.kafka import admin_client
 from runtime.settings import load
 from runtime.topics import create_topics
+from schemas.catalogue import topics
 from sinks.sql.migrate import migrate
 from tests.fixtures.database import new_database
 from tests.fixtures.servers import Servers
@@ -231,6 +234,16 @@ def open_line(
         finally:
             line.kill_all()
             line.disconnect()
+            _delete_topics(settings)
+
+
+def _delete_topics(settings: Settings) -> None:
+    """A broker with thousands of old partitions is slow to start again."""
+    names = [settings.line.topic(name) for name in topics()]
+    with suppress(KafkaException):  # a test has left the broker down
+        deleted = admin_client(settings.kafka).delete_topics(names, request_timeout=10.0)
+        for future in deleted.values():
+            future.result()
 
 
 def _configuration(servers: Servers, dsn: str, overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -319,6 +319,18 @@ def test_input_that_expired_unread_is_fatal_and_says_what_to_do(
     assert stage.take_over() == Taken(6)
 
 
+def test_a_gap_that_a_transactions_marker_left_is_no_lost_record(stage: Stage) -> None:
+    sender = stage.sender("a")
+    with stage.member() as metadata:
+        for _ in range(2):  # 10, its marker at 11; 12, its marker at 13
+            more = Output(stage.topics.input, 0, Wire(b"north", b"more", []))
+            sender.commit(Batch([more], {0: 0}), metadata)
+    checkpoints = stage.checkpoints()
+    assert checkpoints.holds_nothing(0, 11, 12)
+    assert not checkpoints.holds_nothing(0, 9, 12)
+    assert not checkpoints.holds_nothing(0, 10, 12)
+
+
 def test_what_something_else_wrote_to_our_topics_is_fatal(
     stage: Stage, produce: Callable[..., None]
 ) -> None:
