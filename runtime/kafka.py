@@ -276,14 +276,13 @@ def flushed(producer: Producer, timeout_s: float) -> int:
     """Wait for acknowledgements; how many are left. Raises KafkaException for a fatal error.
 
     confluent-kafka raises a fatal error, such as having been fenced, in whatever call comes across
-    it; in `flush` (2.16) it comes out as the cause of a SystemError.
+    it. In `flush` (2.16) it gets lost on its way: "returned NULL without setting an exception".
     """
     try:
         return int(producer.flush(timeout_s))
-    except SystemError as error:
-        if isinstance(error.__cause__, KafkaException):
-            raise error.__cause__ from None
-        raise
+    except SystemError:
+        lost = KafkaError(KafkaError._FATAL, "the client came to a fatal error", fatal=True)
+        raise KafkaException(lost) from None
 
 
 def missing_topic(name: str) -> str:

@@ -240,9 +240,9 @@ def open_line(
 def _delete_topics(settings: Settings) -> None:
     """A broker with thousands of old partitions is slow to start again."""
     names = [settings.line.topic(name) for name in topics()]
+    admin = admin_client(settings.kafka)  # kept: without it its answers would never come
     with suppress(KafkaException):  # a test has left the broker down
-        deleted = admin_client(settings.kafka).delete_topics(names, request_timeout=10.0)
-        for future in deleted.values():
+        for future in admin.delete_topics(names, request_timeout=10.0).values():
             future.result()
 
 

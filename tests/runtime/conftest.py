@@ -18,7 +18,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from runtime.kafka import KafkaSettings, admin_client, producer_config, reader
-from runtime.reading import read_all
+from runtime.reading import ends_of, read_all
 from tests.waiting import eventually
 
 
@@ -118,13 +118,23 @@ def produce(producer: Producer) -> Callable[..., None]:
 
 @pytest.fixture
 def values_of(kafka: KafkaSettings) -> Callable[..., list[bytes]]:
-    """The committed values of a partition, or (isolation read_uncommitted) all of them."""
+    """The committed values of a partition, or (isolation read_uncommitted) all of them.
+
+    A commit is answered before its marker lies on the partition: committed values are read when no
+    transaction is open on it any more.
+    """
 
     def of(topic: str, partition: int = 0, isolation: str = "read_committed") -> list[bytes]:
-        consumer = reader(kafka, isolation)
+        everything, consumer = reader(kafka, "read_uncommitted"), reader(kafka, isolation)
         try:
+            if isolation == "read_committed":
+                end = ends_of(everything, topic, partition)
+                eventually(
+                    lambda: ends_of(consumer, topic, partition) == end, why="all is committed"
+                )
             return [message.value() or b"" for message in read_all(consumer, topic, partition)]
         finally:
+            everything.close()
             consumer.close()
 
     return of
