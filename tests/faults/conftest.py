@@ -16,7 +16,7 @@ from tests.harness.faults import run
 from tests.harness.line import Line, open_line
 from tests.harness.load import Load, street_load
 
-TICKS = 100  # of each camera
+TICKS = 80  # of each camera
 DETECTOR = ("ssd-mobilenetv2-oidv4", "ssd-mobilenetv2-oidv4-labels")
 
 NewLine = Callable[..., Line]

@@ -91,6 +91,11 @@ def members(role: Role, count: int) -> Condition:
     return Condition(f"{count} members share {role}", holds)
 
 
+def moved(role: Role) -> Condition:
+    """Partitions of the role's group have gone from one process to another."""
+    return Condition(f"partitions of {role} have moved", lambda watch: watch.rebalances(role) > 0)
+
+
 def died(name: str) -> Condition:
     """The process has ended by itself: its failpoint was hit."""
     return Condition(f"{name} has died", lambda watch: name in dict(watch.line.deaths))
@@ -178,7 +183,7 @@ def _wait(watch: Watch, condition: Condition, deadline: float) -> None:
         line.tend()
         if time.monotonic() > look_at:
             for role in roles:
-                watch.look(role)
+                watch.owners(role)
             look_at = time.monotonic() + _LOOK_EVERY_S
         if time.monotonic() > deadline:
             where = _where(watch)

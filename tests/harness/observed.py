@@ -87,19 +87,22 @@ class Watch:
         self._group_admin: AdminClient = admin_client(line.settings.kafka)
         self._owners: dict[Role, list[Owners]] = {}
 
-    def look(self, role: Role) -> None:
-        """Note who has which partition now, if that is settled."""
-        owners = self.owners(role)
-        known = self._owners.setdefault(role, [])
-        if owners and (not known or known[-1] != owners):
-            known.append(owners)
-
     def rebalances(self, role: Role) -> int:
         """How often partitions were seen to have moved from one member to another."""
         return max(0, len(self._owners.get(role, [])) - 1)
 
     def owners(self, role: Role) -> Owners | None:
-        """Who has which partition of the role's input; None while the group rebalances."""
+        """Who has which partition of the role's input; None while the group rebalances.
+
+        Every answer is kept for `rebalances`.
+        """
+        owners = self._ask_owners(role)
+        known = self._owners.setdefault(role, [])
+        if owners and (not known or known[-1] != owners):
+            known.append(owners)
+        return owners
+
+    def _ask_owners(self, role: Role) -> Owners | None:
         group = self.line.settings.line.group(role)
         try:
             found = self._admin.describe_consumer_groups([group], request_timeout=_REQUEST_S)
