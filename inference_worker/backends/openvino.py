@@ -21,6 +21,7 @@ from inference_worker.backends.base import (
     by_image,
     free_batch,
 )
+from inference_worker.backends.signal_stack import signal_stack_kept
 from runtime.errors import FatalError, UserError
 
 _PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
@@ -41,7 +42,8 @@ class OpenVinoBackend:
             sizes = [_fixed_batch(port) for port in model.inputs]
             free = free_batch(weights, sizes) or _free_batch_size(model)
             self.max_batch = options.max_batch if free else 1
-            compiled = core.compile_model(model, "CPU", _properties(options))
+            with signal_stack_kept():
+                compiled = core.compile_model(model, "CPU", _properties(options))
         except RuntimeError as error:
             raise UserError(
                 f"{weights}: OpenVINO can't use this model: {_first_line(error)}"
