@@ -6,6 +6,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Each process of pytest has servers of its own, about 1 GiB with all. Lost processes end the run.
+SPREAD := --numprocesses auto --maxprocesses 4 --dist loadfile --max-worker-restart 0
 EXTRAS := edge,gate,worker-cpu,sinks,stack,dev
 
 help: ## Show what there is
@@ -26,7 +28,7 @@ demo: setup ## The whole line on real video, live (ARGS="--seconds 45")
 
 test: lint ## All checks and tests; starts the servers that they need
 	@echo "test: on a real Kafka and a real PostgreSQL"
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(SPREAD) $(ARGS)
 
 lint: setup ## ruff and mypy (strict)
 	@echo "lint: ruff, mypy"

@@ -153,10 +153,12 @@ def test_a_prober_that_hangs_up_is_no_news(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     caplog.set_level(logging.DEBUG, "onehertz.health")
-    for number in range(2000):  # more than a socket's buffer takes
-        metrics.count("onehertz_repeats_total", stage=f"{number:0200}")
-    with socket.create_connection(("127.0.0.1", server.port)) as prober:
+    for number in range(2000):  # 16 MB: more than the kernel takes over for a slow reader
+        metrics.count("onehertz_repeats_total", stage=f"{number:04000}")
+    with socket.socket() as prober:
+        prober.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         prober.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        prober.connect(("127.0.0.1", server.port))
         prober.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
         prober.recv(1)
     eventually(lambda: "cut off" in caplog.text)
