@@ -211,6 +211,7 @@ class _GateApp:
         log.info("partitions %s", ", ".join(map(str, sorted(taken))) or "none")
 
     async def _on_partitions_revoked(self, _app: Any, *_args: Any, **_: Any) -> None:
+        self._context.health.assigned = False
         await self._checkpoint(final=True)
         self._stage.disown_all()
 
@@ -280,7 +281,7 @@ def _faust_app(group: str, kafka: KafkaSettings, folder: str) -> faust.App:
         web_enabled=False,
         topic_disable_leader=True,
         topic_allow_declare=False,
-        # Faust's own assignor, which treats co-assigned topics alike: DESIGN, "Learning".
+        # Faust's own assignor. With 0, and no tables, Faust takes aiokafka's round robin instead.
         table_standby_replicas=1,
         # Only for the moment between assignment and our commit of where to start. A jump later on,
         # because retention was faster than we, is noticed in `_take`.

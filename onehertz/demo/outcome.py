@@ -71,7 +71,7 @@ class Outcome:
         return bool(rows) and rows == {name: n for name, n in self.captured.items() if n}
 
     def as_json(self) -> dict[str, Any]:
-        """The object that `--json` prints: an interface, its keys are in DESIGN's table."""
+        """The object that `--json` prints: an interface."""
         cameras = {}
         labels: Counter[str] = Counter()
         for name, camera in sorted(self.view.cameras.items()):

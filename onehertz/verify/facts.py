@@ -14,16 +14,17 @@ from schemas.headers import EARLIEST
 # Camera and capture time: the tick's identity on every topic and in the tables.
 Frame = tuple[str, int]
 
-# A frame further ahead of the broker's clock is rejected and moves no state (DESIGN, 6).
+# A frame further ahead of the broker's clock is rejected and moves no state: promise 6 of
+# docs/architecture.md, as the numbers below are of its others.
 CLOCK_AHEAD_US = 5 * 60 * 1_000_000
 # Further ahead than this, or before 2000, is no capture time at all: only the dead letters have it.
 IMPOSSIBLE_AHEAD_US = 24 * 3600 * 1_000_000
 _EARLIEST_US = m.to_us(EARLIEST)
-# What an unchanged tick equals is at most this much older (DESIGN, 9).
+# What an unchanged tick equals is at most this much older (promise 9).
 REFRESH_LIMIT_US = 600 * 1_000_000
 
 # A message that does not decode, but whose headers say for certain whose tick it is: the tick goes
-# on as rejected (DESIGN, 8).
+# on as rejected (promise 8).
 MALFORMED = "malformed"
 
 # Reasons for which a record comes after a later one: it has moved no state.

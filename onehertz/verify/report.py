@@ -36,7 +36,7 @@ class Report:
         return not any(self.findings.counts.values()) and self.in_flight == 0
 
     def as_json(self) -> dict[str, int | bool]:
-        """The object that `--json` prints: an interface (DESIGN)."""
+        """The object that `--json` prints: an interface."""
         counts = self.findings.counts
         return {
             "ticks": self.ticks,

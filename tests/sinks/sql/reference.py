@@ -1,4 +1,4 @@
-"""What the tables must hold, by the rules of DESIGN and nothing of the writer: plain Python."""
+"""What the tables must hold, by docs/architecture.md and nothing of the writer: plain Python."""
 
 from __future__ import annotations
 
