@@ -10,13 +10,13 @@ import click
 import psycopg
 from pydantic import BaseModel
 
+from onehertz.cli.options import DEFAULT_CONFIG
+from runtime.environment import CONFIG
 from runtime.errors import UserError
 from runtime.settings import load
 from sinks.sql.connection import safe_dsn
 from sinks.sql.migrate import migrate
 from sinks.sql.settings import SqlSettings
-
-DEFAULT_CONFIG = Path("onehertz.yaml")
 
 
 class _SqlPart(BaseModel):
@@ -37,6 +37,7 @@ def db() -> None:
 @click.option(
     "--config",
     type=click.Path(dir_okay=False, path_type=Path),
+    envvar=CONFIG,
     help=f"Settings file; default: ./{DEFAULT_CONFIG} if it is there.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

@@ -9,12 +9,8 @@ from psycopg import IsolationLevel
 from psycopg.conninfo import conninfo_to_dict
 
 from runtime.errors import UserError
+from sinks.sql.settings import UNREADABLE_DSN
 
-UNREADABLE_DSN = (
-    "the database's DSN can't be read. It should look like "
-    "postgresql://user:password@host:5432/dbname, with special characters %-encoded, "
-    "or like 'host=… dbname=… user=…'"
-)
 _SECRETS = (
     "password",
     "sslpassword",

@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
-from psycopg import ProgrammingError
-from psycopg.conninfo import make_conninfo
 from pydantic import Field, SecretStr, model_validator
 
 from runtime.errors import UserError
 from runtime.settings import Section, reveal
-from sinks.sql.connection import UNREADABLE_DSN
+
+UNREADABLE_DSN = (
+    "the database's DSN can't be read. It should look like "
+    "postgresql://user:password@host:5432/dbname, with special characters %-encoded, "
+    "or like 'host=… dbname=… user=…'"
+)
 
 
 class SqlSettings(Section):
@@ -71,6 +74,10 @@ class SqlSettings(Section):
         Reads `password_file` anew each time, so that a changed password needs no restart.
         Raises UserError if that file can't be read.
         """
+        # Here: every role reads these settings, and most are installed without psycopg.
+        from psycopg import ProgrammingError
+        from psycopg.conninfo import make_conninfo
+
         base = self.dsn.get_secret_value() if self.dsn else ""
         parts: dict[str, str | int] = {}
         if not self.dsn:
