@@ -12,6 +12,7 @@ import fcntl
 import functools
 import hashlib
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,17 @@ def sha256_of(path: Path) -> str:
 def _sha256(path: Path, _inode: int, _size_bytes: int, _changed_at_ns: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def put(path: Path, folder: Path) -> Path:
+    """A copy of a kept asset in `folder`, under its own name; made anew unless it is the same."""
+    folder.mkdir(parents=True, exist_ok=True)
+    copy = folder / path.name
+    if not copy.is_file() or sha256_of(copy) != sha256_of(path):
+        growing = folder / f".{path.name}.growing"
+        shutil.copyfile(path, growing)
+        growing.replace(copy)
+    return copy
 
 
 class Store:

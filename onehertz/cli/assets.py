@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TypedDict
 
 import click
@@ -11,7 +12,7 @@ from rich.console import Console
 from onehertz.assets.catalogue import Asset, load_catalogue
 from onehertz.assets.fetching import fetch
 from onehertz.assets.progress import RichProgress
-from onehertz.assets.store import Store
+from onehertz.assets.store import Store, put
 
 
 @click.group()
@@ -21,7 +22,13 @@ def assets() -> None:
 
 @assets.command("fetch", epilog="Example: onehertz assets fetch vtest tree")
 @click.argument("names", nargs=-1)
-def fetch_command(names: tuple[str, ...]) -> None:
+@click.option(
+    "--to",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Put them into this folder too, under their own names.",
+)
+def fetch_command(names: tuple[str, ...], folder: Path | None) -> None:
     """Fetch NAMES, or all that the demo needs; what is there already is not fetched again.
 
     Exit code 2 if an asset can't be had: the message says what to put where by hand.
@@ -30,6 +37,8 @@ def fetch_command(names: tuple[str, ...]) -> None:
     names = names or catalogue.default_names
     with RichProgress(Console(stderr=True)) as progress:
         paths = fetch(names, catalogue=catalogue, progress=progress)
+    if folder is not None:
+        paths = {name: put(path, folder) for name, path in paths.items()}
     for name, path in paths.items():
         click.echo(f"{name}\t{path}")
 
