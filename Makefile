@@ -1,7 +1,7 @@
 # Thin on purpose: every line is a command that works by itself in .venv.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench clean
+.PHONY: help setup demo test test-containers lint format bench clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -29,6 +29,13 @@ demo: setup ## The whole line on real video, live (ARGS="--seconds 45")
 test: lint ## All checks and tests; starts the servers that they need
 	@echo "test: on a real Kafka and a real PostgreSQL"
 	@$(BIN)/python -m pytest $(SPREAD) $(ARGS)
+
+test-containers: setup ## The same on containers; needs a Docker engine, compose, and their images
+	@echo "test-containers: needs a Docker engine on this machine, docker compose (or docker-compose),"
+	@echo "  and the images apache/kafka, postgres and python:3.11-slim-bookworm; pulls none of the"
+	@echo "  first two, builds ours, and takes about 15 minutes. What is missing is told by its skips."
+	@$(BIN)/python -m pytest --containers tests/containers
+	@$(BIN)/python -m pytest $(SPREAD) tests/runtime tests/sinks tests/end_to_end tests/faults
 
 lint: setup ## ruff and mypy (strict)
 	@echo "lint: ruff, mypy"
