@@ -37,7 +37,8 @@ CounterName = Literal[
     "onehertz_alerts_total",
 ]
 GaugeName = Literal[
-    # Gauge: records between what is done and the end of the input topic. Labels: stage, partition.
+    # Gauge: records between what is done and the end of the input topic; a transaction's marker at
+    # the end counts as one. Labels: stage, partition.
     "onehertz_lag_records",
     # Gauge: 1 for the model that serves. Labels: model, backend, device, precision.
     "onehertz_model_info",

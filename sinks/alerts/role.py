@@ -25,7 +25,7 @@ from runtime.topics import check_topics
 from runtime.transactions import Transactions
 from schemas.codec import decode_result, encode_alert, encode_snapshot
 from schemas.errors import InvalidMessage
-from schemas.messages import AlertRecord, Snapshot, from_us
+from schemas.messages import AlertRecord, ResultRecord, Snapshot, from_us
 from sinks.alerts.engine import CameraRules
 from sinks.alerts.kinds import Rule
 from sinks.alerts.settings import AlertsSettings
@@ -101,6 +101,7 @@ class _Sink:
         self._context.metrics.count("onehertz_busy_seconds_total", busy_s, stage=STAGE)
         if time.monotonic() - self._checkpoint_at_s >= self._interval_s:
             self.checkpoint()
+            self._report_lag()
         self._context.health.assigned = self._subscription.is_member
         self._context.health.beat(progressed=bool(messages), waiting_for_work=not messages)
 
@@ -153,6 +154,24 @@ class _Sink:
         )
         outputs = [self._alert(change, place.partition) for change in changes]
         self._outbox.add(place.partition, place.offset, record.camera, outputs)
+        self._measure(record)
+
+    def _measure(self, record: ResultRecord) -> None:
+        """How old a tick is when it is judged, whether or not that changes an alert."""
+        metrics, now = self._context.metrics, now_us()
+        if "produce" in record.stages:
+            latency_s = (now - record.stages["produce"][0]) / 1e6
+            metrics.observe("onehertz_latency_seconds", latency_s, stage=STAGE)
+        if "infer" in record.stages:
+            latency_s = (now - record.stages["infer"][1]) / 1e6
+            metrics.observe("onehertz_stage_latency_seconds", latency_s, stage=STAGE)
+
+    def _report_lag(self) -> None:
+        done = {(self._input, number): at for number, at in self._outbox.positions.items()}
+        for (_, number), lag in self._subscription.lag(done).items():
+            self._context.metrics.set(
+                "onehertz_lag_records", lag, stage=STAGE, partition=str(number)
+            )
 
     def _alert(self, alert: AlertRecord, partition: int) -> Output:
         change = type(alert).__name__.lower()

@@ -203,6 +203,9 @@ class _Sink:
             if "produce" in record.stages:
                 latency_s = (now - record.stages["produce"][0]) / 1e6
                 metrics.observe("onehertz_latency_seconds", latency_s, stage=STAGE)
+            if "infer" in record.stages:
+                latency_s = (now - record.stages["infer"][1]) / 1e6
+                metrics.observe("onehertz_stage_latency_seconds", latency_s, stage=STAGE)
 
     # ------------------------------------------------------------ the database
 

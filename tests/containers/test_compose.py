@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 import pytest
 import yaml
+from psycopg.conninfo import make_conninfo
 
 from onehertz.demo.plan import cameras, plan, rules
 from onehertz.stack.ports import choose_port, is_free
@@ -96,7 +97,7 @@ def composed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
         command,
         f"onehertz-test-{uuid.uuid4().hex[:8]}",
         {
-            "COMPOSE_PROFILES": "cpu,demo",
+            "COMPOSE_PROFILES": "cpu,demo,monitoring",
             "KAFKA_IMAGE": images.kafka,
             "DB_IMAGE": images.postgres,
             "KAFKA_PORT": str(kafka_port),
@@ -106,7 +107,8 @@ def composed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
     )
     try:
         compose.run("build")
-        compose.run("up", "-d")
+        # Not Prometheus and Grafana: no images of theirs are asked for.
+        compose.run("up", "-d", *ROLES, "reader")
         yield Composed(compose, kafka_port, db_port, settings)
     finally:
         compose.run("down", "--volumes", "--timeout", "20")
@@ -190,3 +192,15 @@ def test_verify_agrees_from_outside(killed: Composed) -> None:
 def test_alerts_were_raised_and_cleared(killed: Composed) -> None:
     states = dict(killed.ask("SELECT state, count(*) FROM alerts GROUP BY 1"))
     assert states.get("cleared", 0) >= 1
+
+
+def test_the_login_of_grafana_reads(killed: Composed) -> None:
+    secret = "/run/onehertz/reader/password"
+    cat = ("run", "--rm", "-T", "--no-deps", "--entrypoint", "cat", "reader", secret)
+    password = killed.compose.run(*cat)
+    dsn = make_conninfo(killed.dsn, user="grafana", password=password)
+    with psycopg.connect(dsn) as connection:
+        found = connection.execute("SELECT count(*) FROM frames").fetchone()
+        assert found == (4 * SECONDS * SPEED,)
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            connection.execute("DELETE FROM frames")

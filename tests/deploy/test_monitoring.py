@@ -91,7 +91,6 @@ def line(servers: HasDsn) -> Iterator[str]:
             yield make_conninfo(dsn, user=READER, password=PASSWORD)
         finally:
             with psycopg.connect(dsn, autocommit=True) as connection:
-                connection.execute(f"DROP OWNED BY {READER}".encode())
                 connection.execute(f"DROP ROLE {READER}".encode())
 
 

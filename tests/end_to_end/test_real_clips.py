@@ -33,9 +33,13 @@ DETECTOR = ("ssd-mobilenetv2-oidv4", "ssd-mobilenetv2-oidv4-labels")
 class Played:
     """A line that has played everything, and how many ticks each camera's source has."""
 
-    def __init__(self, line: Line, expected: dict[str, int]) -> None:
+    def __init__(
+        self, line: Line, expected: dict[str, int], measured: dict[Role, dict[str, float]]
+    ) -> None:
+        """`measured`: each role's metrics, summed over their labels, when all was done."""
         self.line = line
         self.expected = expected
+        self.measured = measured
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
         with self.line.connect() as connection:
@@ -71,7 +75,9 @@ def played(
         for role in roles:
             line.start(role)
         run(line)
-        yield Played(line, expected)
+        # Now: a later test may stop the roles.
+        measured = {role: line.processes[f"{role}-1"].metrics() for role in roles}
+        yield Played(line, expected, measured)
 
 
 def _camera(source: dict[str, Any]) -> dict[str, Any]:
@@ -91,6 +97,16 @@ def test_every_tick_of_every_source_is_a_row(played: Played) -> None:
 
 def test_what_always_holds_holds_on_every_topic_and_in_the_tables(played: Played) -> None:
     assert broken_promises(played.line) == []
+
+
+@pytest.mark.parametrize("role", ["gate", "infer", "sql", "alerts"])
+def test_a_stage_tells_its_lag_and_how_old_each_tick_was(played: Played, role: Role) -> None:
+    measured = played.measured[role]
+    # The last transaction's marker on a partition may be counted.
+    assert measured["onehertz_lag_records"] <= played.line.settings.line.partitions
+    assert measured["onehertz_stage_latency_seconds_count"] == sum(played.expected.values())
+    if role in ("sql", "alerts"):  # where a tick's way ends
+        assert measured["onehertz_latency_seconds_count"] == sum(played.expected.values())
 
 
 def test_people_are_found_on_the_campus_where_there_are_some_on_every_tick(played: Played) -> None:
