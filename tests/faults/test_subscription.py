@@ -14,6 +14,7 @@ from runtime.errors import Fenced
 from runtime.kafka import KafkaSettings
 from runtime.subscription import Subscription
 from tests.fixtures.servers import Servers
+from tests.waiting import eventually
 
 WITHIN_S = 30.0
 
@@ -29,6 +30,8 @@ def topic(kafka: KafkaSettings) -> Iterator[str]:
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
     name = f"subscription-{uuid.uuid4().hex[:8]}"
     admin.create_topics([NewTopic(name, 2, 1)])[name].result()
+    # The controller has made it; the broker tells of it a moment later.
+    eventually(lambda: name in admin.list_topics(timeout=5).topics)
     yield name
     admin.delete_topics([name])[name].result()
 
