@@ -33,7 +33,7 @@ test: lint ## All checks and tests; starts the servers that they need
 test-containers: setup ## The same on containers; needs a Docker engine, compose, and their images
 	@echo "test-containers: needs a Docker engine on this machine, docker compose (or docker-compose),"
 	@echo "  and the images apache/kafka, postgres and python:3.11-slim-bookworm; pulls none of the"
-	@echo "  first two, builds ours, and takes about 15 minutes. What is missing is told by its skips."
+	@echo "  first two, builds ours, and takes about 10 minutes. What is missing is told by its skips."
 	@$(BIN)/python -m pytest --containers tests/containers
 	@$(BIN)/python -m pytest $(SPREAD) tests/runtime tests/sinks tests/end_to_end tests/faults
 

@@ -291,9 +291,7 @@ class _Worker:
     def _measure(self, record: ResultRecord) -> None:
         metrics = self._context.metrics
         metrics.count("onehertz_records_given_total", stage=STAGE, status=record.status)
-        if "gate" in record.stages:
-            latency_s = (now_us() - record.stages["gate"][1]) / 1e6
-            metrics.observe("onehertz_stage_latency_seconds", latency_s, stage=STAGE)
+        metrics.observe_tick(record.stages, now_us(), stage=STAGE, before="gate")
 
     # ------------------------------------------------------------ ownership
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, Literal, get_args
 
 from prometheus_client import (
@@ -85,6 +86,7 @@ class Metrics:
 
         # Finding a metric's child by its labels takes 3.5 µs, several times per record; this, 0.7.
         self._children: dict[tuple[object, ...], Counter] = {}
+        self._observed: dict[tuple[object, ...], Histogram] = {}
 
     def count(self, name: CounterName, amount: float = 1, **labels: str) -> None:
         key = (name, *labels.items())
@@ -97,7 +99,30 @@ class Metrics:
         self._gauges[name].labels(**labels).set(value)
 
     def observe(self, name: HistogramName, value: float, **labels: str) -> None:
-        self._histograms[name].labels(**labels).observe(value)
+        key = (name, *labels.items())
+        child = self._observed.get(key)
+        if child is None:
+            child = self._observed[key] = self._histograms[name].labels(**labels)
+        child.observe(value)
+
+    def observe_tick(
+        self,
+        stages: Mapping[str, tuple[int, int]],
+        now_us: int,
+        *,
+        stage: str,
+        before: str,
+        is_last: bool = False,
+    ) -> None:
+        """How old a tick is at `stage`: since the stage `before` gave it and, where its way ends,
+        since the producer took it. Nothing for a stage that `stages` (took, gave; µs) lacks.
+        """
+        if before in stages:
+            age_s = (now_us - stages[before][1]) / 1e6
+            self.observe("onehertz_stage_latency_seconds", age_s, stage=stage)
+        if is_last and "produce" in stages:
+            age_s = (now_us - stages["produce"][0]) / 1e6
+            self.observe("onehertz_latency_seconds", age_s, stage=stage)
 
 
 def _names(kind: int) -> tuple[str, ...]:

@@ -140,9 +140,7 @@ class GateStage:
         stages = record.stages | {STAGE: (took_us, now_us)}
         self._metrics.count("onehertz_records_given_total", stage=STAGE, status=record.status)
         self._metrics.count("onehertz_busy_seconds_total", (now_us - took_us) / 1e6, stage=STAGE)
-        if "produce" in record.stages:
-            latency_s = (now_us - record.stages["produce"][1]) / 1e6
-            self._metrics.observe("onehertz_stage_latency_seconds", latency_s, stage=STAGE)
+        self._metrics.observe_tick(record.stages, now_us, stage=STAGE, before="produce")
         record = msgspec.structs.replace(record, stages=stages)
         return Output(self._topics["frames-gated"], partition, encode_frame(record, STAGE))
 

@@ -25,7 +25,7 @@ from runtime.topics import check_topics
 from runtime.transactions import Transactions
 from schemas.codec import decode_result, encode_alert, encode_snapshot
 from schemas.errors import InvalidMessage
-from schemas.messages import AlertRecord, ResultRecord, Snapshot, from_us
+from schemas.messages import AlertRecord, Snapshot, from_us
 from sinks.alerts.engine import CameraRules
 from sinks.alerts.kinds import Rule
 from sinks.alerts.settings import AlertsSettings
@@ -154,17 +154,10 @@ class _Sink:
         )
         outputs = [self._alert(change, place.partition) for change in changes]
         self._outbox.add(place.partition, place.offset, record.camera, outputs)
-        self._measure(record)
-
-    def _measure(self, record: ResultRecord) -> None:
-        """How old a tick is when it is judged, whether or not that changes an alert."""
-        metrics, now = self._context.metrics, now_us()
-        if "produce" in record.stages:
-            latency_s = (now - record.stages["produce"][0]) / 1e6
-            metrics.observe("onehertz_latency_seconds", latency_s, stage=STAGE)
-        if "infer" in record.stages:
-            latency_s = (now - record.stages["infer"][1]) / 1e6
-            metrics.observe("onehertz_stage_latency_seconds", latency_s, stage=STAGE)
+        # Whether or not it has changed an alert.
+        self._context.metrics.observe_tick(
+            record.stages, now_us(), stage=STAGE, before="infer", is_last=True
+        )
 
     def _report_lag(self) -> None:
         done = {(self._input, number): at for number, at in self._outbox.positions.items()}

@@ -200,12 +200,7 @@ class _Sink:
                 continue
             record = one.record
             metrics.count("onehertz_records_given_total", stage=STAGE, status=record.status)
-            if "produce" in record.stages:
-                latency_s = (now - record.stages["produce"][0]) / 1e6
-                metrics.observe("onehertz_latency_seconds", latency_s, stage=STAGE)
-            if "infer" in record.stages:
-                latency_s = (now - record.stages["infer"][1]) / 1e6
-                metrics.observe("onehertz_stage_latency_seconds", latency_s, stage=STAGE)
+            metrics.observe_tick(record.stages, now, stage=STAGE, before="infer", is_last=True)
 
     # ------------------------------------------------------------ the database
 

@@ -34,7 +34,7 @@ class Compose:
         self._environment = {**inherited, "COMPOSE_PROJECT_NAME": project, **environment}
 
     def run(self, *arguments: str, within_s: float = 900) -> str:
-        """Standard output. Raises CalledProcessError, with what it said on standard error."""
+        """Standard output. Raises AssertionError, with all that it has said."""
         done = subprocess.run(
             [*self._command, *arguments],
             cwd=ROOT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,28 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = [name for name, service in SERVICES.items() if "build" in service]
 ROLES = ["gate", "infer", "sql", "alerts", "produce"]
+SQL_USERS = {"migrate", "sql", "reader"}
 SETTINGS = ROOT / "deploy" / "compose" / "onehertz.yaml"
+
+
+def mappings(node: yaml.Node) -> Iterator[yaml.MappingNode]:
+    if isinstance(node, yaml.MappingNode):
+        yield node
+        for _, value in node.value:
+            yield from mappings(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            yield from mappings(value)
+
+
+def test_no_key_stands_twice_in_a_mapping() -> None:
+    """Not "<<" either: Compose v2 refuses what Python's YAML and 1.29 put up with."""
+    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    root = yaml.compose(text)
+    assert root is not None
+    for mapping in mappings(root):
+        keys = [key.value for key, _ in mapping.value]
+        assert len(keys) == len(set(keys)), mapping.start_mark
 
 
 def test_there_is_a_service_for_every_role() -> None:
@@ -67,7 +89,16 @@ def test_the_environment_of_a_role_is_settings(name: str) -> None:
     environment = SERVICES[name]["environment"]
     settings = load(Settings, SETTINGS, environment=environment, overrides={})
     assert settings.kafka.bootstrap_servers == "kafka:9092"
-    assert settings.sql.host == "db"
+    assert settings.sql.host == ("db" if name in SQL_USERS else None)
+
+
+def test_only_those_who_use_the_database_have_its_password() -> None:
+    having = {
+        name
+        for name, service in SERVICES.items()
+        if any(str(volume).startswith("db-secret:") for volume in service.get("volumes", []))
+    }
+    assert having == {"secrets", "db", *SQL_USERS}
 
 
 def test_the_cameras_and_rules_are_those_of_the_demo() -> None:

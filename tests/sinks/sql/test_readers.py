@@ -85,3 +85,4 @@ def test_an_empty_password_file_is_told(database: str, name: str, tmp_path: Path
     words = ["db", "reader", name, "--password-file", str(secret), "--dsn", database]
     done = CliRunner().invoke(cli, words)
     assert done.exit_code != 0
+    assert "is empty" in str(done.exception)
