@@ -33,6 +33,11 @@ class Compose:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("ONEHERTZ_")}
         self._environment = {**inherited, "COMPOSE_PROJECT_NAME": project, **environment}
 
+    def up(self, *services: str) -> None:
+        """All of them run; with v2 until they are healthy, or ended well."""
+        waiting = ["--wait"] if self._command == ["docker", "compose"] else []
+        self.run("up", "--detach", *waiting, *services)
+
     def run(self, *arguments: str, within_s: float = 900) -> str:
         """Standard output. Raises AssertionError, with all that it has said."""
         done = subprocess.run(
@@ -50,7 +55,8 @@ class Compose:
 
     def container(self, service: str) -> dict[str, Any]:
         """What `docker inspect` says of a service's container."""
-        name = self.run("ps", "-q", service).strip()
+        # One that has just ended, and is about to be started again, too.
+        name = self.run("ps", "--all", "--quiet", service).strip()
         told = subprocess.run(["docker", "inspect", name], capture_output=True, check=True)
         inspected: dict[str, Any] = json.loads(told.stdout)[0]
         return inspected
@@ -64,6 +70,13 @@ class Compose:
         `docker kill` would be taken for a wish that it stay away.
         """
         os.kill(self.container(service)["State"]["Pid"], signal.SIGKILL)
+
+    def restart(self, service: str) -> int:
+        """Stop it (SIGTERM first), and start it again; its exit code between."""
+        self.run("stop", service)
+        code = int(self.container(service)["State"]["ExitCode"])
+        self.run("start", service)
+        return code
 
     def left_behind(self) -> list[str]:
         """Containers and volumes of the project, running or not."""

@@ -1,4 +1,4 @@
-"""The compose file as a whole: the demo's clips through it, with every process killed once."""
+"""The compose file as a whole: the demo's clips, every process killed once and restarted once."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ class Composed:
         self.settings = settings
         self.bootstrap_servers = f"127.0.0.1:{kafka_port}"
         self.healthy: set[str] = set()
+        self.exit_codes: dict[str, int] = {}  # of those that were restarted
         self._db_port = db_port
 
     def note_health(self, within_s: float = 90.0) -> None:
@@ -108,7 +109,7 @@ def composed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
         {
             "COMPOSE_PROFILES": "cpu,demo,monitoring",
             "KAFKA_IMAGE": images.kafka,
-            "DB_IMAGE": images.postgres,
+            "DB_IMAGE": images.database,
             "KAFKA_PORT": str(kafka_port),
             "DB_PORT": str(db_port),
             "SETTINGS_FILE": str(settings),
@@ -117,7 +118,8 @@ def composed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
     try:
         compose.run("build")
         # Not Prometheus and Grafana: no images of theirs are asked for.
-        compose.run("up", "-d", *ROLES, "reader")
+        compose.up(*ROLES)
+        compose.run("run", "--rm", "-T", "reader")
         composed = Composed(compose, kafka_port, db_port, settings)
         composed.note_health()
         yield composed
@@ -127,10 +129,10 @@ def composed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
 
 
 @pytest.fixture(scope="module")
-def killed(composed: Composed) -> Composed:
-    """Everything played, each process of it killed once meanwhile."""
+def disturbed(composed: Composed) -> Composed:
+    """Everything played; each process of it killed once meanwhile, and then restarted once."""
     for number, service in enumerate((*ROLES, *SERVERS), 1):
-        eventually(lambda least=60 * number: composed.rows() >= least, _MINUTES)
+        eventually(lambda least=45 * number: composed.rows() >= least, _MINUTES)
         composed.compose.kill_process(service)
     for service in (*ROLES, *SERVERS):
         eventually(
@@ -138,6 +140,9 @@ def killed(composed: Composed) -> Composed:
             _MINUTES,
             why=f"{service} is started again",
         )
+    for number, service in enumerate((*ROLES, *SERVERS), 8):
+        eventually(lambda least=45 * number: composed.rows() >= least, _MINUTES)
+        composed.exit_codes[service] = composed.compose.restart(service)
     eventually(lambda: composed.rows() == 4 * SECONDS * SPEED, _MINUTES)
     return composed
 
@@ -171,8 +176,8 @@ def test_nothing_is_published_beyond_loopback(composed: Composed) -> None:
     assert addresses == {"127.0.0.1"}
 
 
-def test_the_counts_are_those_of_the_demo_though_each_process_was_killed(
-    killed: Composed, tmp_path: Path
+def test_the_counts_are_those_of_the_demo_whatever_was_killed_or_restarted(
+    disturbed: Composed, tmp_path: Path
 ) -> None:
     command = [sys.executable, "-m", "onehertz", "demo", "--json", "--start-at", START.isoformat()]
     command += ["--seconds", str(SECONDS), "--speed", str(SPEED)]
@@ -182,7 +187,7 @@ def test_the_counts_are_those_of_the_demo_though_each_process_was_killed(
     assert done.returncode == 0, done.stderr
     demo = json.loads(done.stdout)
     by_status: dict[str, dict[str, int]] = {name: {} for name in demo["cameras"]}
-    for camera, status, count in killed.ask(
+    for camera, status, count in disturbed.ask(
         "SELECT camera, status, count(*) FROM frames GROUP BY 1, 2"
     ):
         by_status[camera][status] = count
@@ -190,26 +195,32 @@ def test_the_counts_are_those_of_the_demo_though_each_process_was_killed(
         assert sum(by_status[name].values()) == counted["rows"] == SECONDS * SPEED
         for status in ("inferred", "unchanged", "rejected", "missing"):
             assert by_status[name].get(status, 0) == counted[status], (name, status)
-    labels = dict(killed.ask("SELECT label, count(*) FROM detections GROUP BY 1"))
+    labels = dict(disturbed.ask("SELECT label, count(*) FROM detections GROUP BY 1"))
     assert labels == demo["detections"]
 
 
-def test_verify_agrees_from_outside(killed: Composed) -> None:
-    told = killed.onehertz("verify", "--json")
+@pytest.mark.parametrize("service", ROLES)
+def test_a_role_that_is_stopped_drains_and_ends_well(disturbed: Composed, service: str) -> None:
+    # 137 if it had to be killed, as where the signal does not reach it.
+    assert disturbed.exit_codes[service] == 0
+
+
+def test_verify_agrees_from_outside(disturbed: Composed) -> None:
+    told = disturbed.onehertz("verify", "--json")
     assert told.returncode == 0, told.stdout + told.stderr
     assert json.loads(told.stdout)["ticks"] == 4 * SECONDS * SPEED
 
 
-def test_alerts_were_raised_and_cleared(killed: Composed) -> None:
-    states = dict(killed.ask("SELECT state, count(*) FROM alerts GROUP BY 1"))
+def test_alerts_were_raised_and_cleared(disturbed: Composed) -> None:
+    states = dict(disturbed.ask("SELECT state, count(*) FROM alerts GROUP BY 1"))
     assert states.get("cleared", 0) >= 1
 
 
-def test_the_login_of_grafana_reads(killed: Composed) -> None:
+def test_the_login_of_grafana_reads(disturbed: Composed) -> None:
     secret = "/run/onehertz/reader/password"
     cat = ("run", "--rm", "-T", "--no-deps", "--entrypoint", "cat", "reader", secret)
-    password = killed.compose.run(*cat)
-    dsn = make_conninfo(killed.dsn, user="grafana", password=password)
+    password = disturbed.compose.run(*cat)
+    dsn = make_conninfo(disturbed.dsn, user="grafana", password=password)
     with psycopg.connect(dsn) as connection:
         found = connection.execute("SELECT count(*) FROM frames").fetchone()
         assert found == (4 * SECONDS * SPEED,)

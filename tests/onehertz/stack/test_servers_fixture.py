@@ -26,6 +26,13 @@ def test_the_newest_tags_of_both_images_are_chosen() -> None:
     assert choose_images(["postgres:16", "bitnami/kafka:4"]) is None
 
 
+def test_timescaledb_is_preferred_and_either_can_be_asked_for() -> None:
+    tags = ["apache/kafka:4.1.0", "timescale/timescaledb:2.22.1-pg16", "postgres:16"]
+    assert choose_images(tags) == Images("apache/kafka:4.1.0", "timescale/timescaledb:2.22.1-pg16")
+    assert choose_images(tags, "postgres:16") == Images("apache/kafka:4.1.0", "postgres:16")
+    assert choose_images(tags, "postgres:17") is None
+
+
 def test_the_header_says_against_what_is_tested() -> None:
     assert pytest_report_header().startswith(("servers: embedded", "servers: testcontainers"))
 

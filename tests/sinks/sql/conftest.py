@@ -15,6 +15,7 @@ from sinks.sql.connection import connect
 from sinks.sql.migrate import migrate
 from sinks.sql.writer import Writer
 from tests.fixtures.database import HasDsn, new_database
+from tests.sinks.sql.pieces import drop_pieces
 
 
 @pytest.fixture(scope="session")
@@ -27,12 +28,7 @@ def shared_database(servers: HasDsn) -> Iterator[str]:
 @pytest.fixture
 def connection(shared_database: str) -> Iterator[psycopg.Connection]:
     with connect(shared_database) as connection:
-        partitions = connection.execute(
-            "SELECT inhrelid::regclass::text FROM pg_inherits"
-            " WHERE inhparent IN ('frames'::regclass, 'detections'::regclass)"
-        ).fetchall()
-        for (name,) in partitions:
-            connection.execute(f"DROP TABLE {name}".encode())
+        drop_pieces(connection)
         for table in ("cameras", "models", "camera_minutes", "alerts", "alert_events"):
             connection.execute(f"DELETE FROM {table}".encode())  # noqa: S608
         yield connection

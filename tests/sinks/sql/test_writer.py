@@ -11,6 +11,7 @@ import pytest
 from sinks.sql.connection import connect
 from sinks.sql.ranking import Delivery
 from sinks.sql.writer import Writer
+from tests.sinks.sql.pieces import begins, drop_pieces
 from tests.sinks.sql.reference import actual, expected
 from tests.sinks.sql.ticks import (
     T0,
@@ -102,44 +103,41 @@ def test_a_minute_of_which_nothing_was_seen_is_one_gap(
 def test_month_old_capture_times_get_a_partition_of_their_own(
     connection: psycopg.Connection, writer: Writer
 ) -> None:
-    batch = delivered([missing(captured_at=T0 - timedelta(days=days)) for days in (0, 7, 31, 3650)])
+    moments = [T0 - timedelta(days=days) for days in (3650, 31, 7, 0)]
+    batch = delivered([missing(captured_at=moment) for moment in moments])
     assert writer.write(batch) == (4, 0, 0)
     assert actual(connection) == expected(batch)
-    names = fetch(connection, "SELECT DISTINCT tableoid::regclass::text FROM frames ORDER BY 1")
-    assert names == [
-        ("frames_20161121",),
-        ("frames_20261019",),
-        ("frames_20261109",),
-        ("frames_20261116",),
-    ]
+    weeks = begins(connection)
+    assert len(set(weeks)) == 4
+    for week, moment in zip(weeks, moments, strict=True):
+        assert week <= moment < week + timedelta(days=7)
 
 
 def test_both_sides_of_a_partitions_edge_find_their_place(
     connection: psycopg.Connection, writer: Writer
 ) -> None:
-    monday = T0.replace(hour=0) - timedelta(days=4)
-    edge = [monday - timedelta(microseconds=1), monday]
-    writer.write(delivered([missing(captured_at=moment) for moment in edge]))
-    names = fetch(connection, "SELECT tableoid::regclass::text FROM frames ORDER BY captured_at")
-    assert names == [("frames_20261109",), ("frames_20261116",)]
+    writer.write(delivered([missing(captured_at=T0)]))
+    (edge,) = begins(connection)
+    before = edge - timedelta(microseconds=1)
+    writer.write(delivered([missing(captured_at=moment) for moment in (before, edge)]))
+    assert begins(connection) == [edge - timedelta(days=7), edge, edge]
 
 
 def test_the_sessions_time_zone_moves_no_edge(database: str) -> None:
-    batch = delivered([missing(captured_at=T0.replace(hour=0) - timedelta(days=4)), missing(59.5)])
+    with connect(database) as connection:
+        Writer(connection).write(delivered([missing()]))
+        (edge,) = begins(connection)
     with connect(database) as connection:
         connection.execute("SET TimeZone = 'America/Anchorage'")
-        Writer(connection).write(batch)
-        assert actual(connection) == expected(batch)
-        assert fetch(connection, "SELECT DISTINCT tableoid::regclass::text FROM frames") == [
-            ("frames_20261116",)
-        ]
+        Writer(connection).write(delivered([missing(captured_at=edge), missing(59.5)]))
+        assert begins(connection) == [edge] * 3
 
 
 def test_a_partition_dropped_by_retention_is_made_again(
     connection: psycopg.Connection, writer: Writer
 ) -> None:
     writer.write(delivered([inferred(0, "person")]))
-    connection.execute("DROP TABLE frames_20261116, detections_20261116")
+    drop_pieces(connection)
     connection.execute("DELETE FROM camera_minutes")
     assert writer.write(delivered([inferred(1, "person")])) == (1, 0, 0)
     assert fetch(connection, "SELECT captured_at FROM frames") == [(at(1),)]

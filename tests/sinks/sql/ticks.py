@@ -18,7 +18,7 @@ from schemas.messages import (
 )
 from sinks.sql.ranking import Delivery
 
-# A Friday; the partition's week begins on Monday the 16th.
+# A Friday.
 T0 = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
