@@ -8,7 +8,7 @@ from pathlib import Path
 
 from inference_worker.admission import admit
 from inference_worker.backends.base import EngineOptions
-from inference_worker.backends.choice import open_backend
+from inference_worker.backends.choice import choose, open_backend, this_machine
 from inference_worker.detector import Detector
 from inference_worker.settings import InferSettings
 from inference_worker.store import AssetPath, Store
@@ -23,13 +23,16 @@ def load_detector(
 
     Raises UserError if any of it fails.
     """
-    model = Store(asset_path, folders).model(settings.model)
+    store = Store(asset_path, folders)
+    forms = [Path(form.file).suffix for form in store.manifest(settings.model).weights]
+    place = choose(settings.backend, settings.device, forms, this_machine())
+    model = store.model(settings.model, place.reads)
     options = EngineOptions(
         threads=settings.engine_threads,
         max_batch=settings.max_batch,
         precision=settings.precision,
     )
-    backend = open_backend(settings.backend, model.weights, options)
+    backend = open_backend(place, model.weights, options)
     detector = Detector(model.manifest, backend, settings.score_threshold)
     verdict = admit(detector)
     logger.info(
@@ -39,6 +42,6 @@ def load_detector(
         backend.device,
         backend.precision,
         backend.max_batch,
-        "" if verdict.repeats_bits else "; outputs depend a little on the batch, boxes do not",
+        "" if verdict.repeats_bits else "; outputs depend a little on the batch, boxes hardly",
     )
     return detector

@@ -25,7 +25,7 @@ PerChannel = tuple[float, float, float]
 
 
 class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The file with the graph and its weights."""
+    """A file with the graph and its weights."""
 
     file: Annotated[str, Meta(pattern=r"^[^/\\]+$")]
     sha256: Sha256
@@ -103,7 +103,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     about: str
     licence: Annotated[str, Meta(min_length=1)]  # SPDX
     origin: str
-    weights: Weights
+    # The same graph in several forms: an engine takes the first that it reads.
+    weights: Annotated[tuple[Weights, ...], Meta(min_length=1)]
     input: Input
     output: Output
     labels: Annotated[tuple[Label, ...], Meta(min_length=1)]  # in the order of the classes

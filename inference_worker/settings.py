@@ -18,7 +18,13 @@ class InferSettings(Section):
     )
     backend: Literal["auto", "openvino", "onnxruntime"] = Field(
         default="auto",
-        description="Inference engine; auto takes OpenVINO if it is installed, else ONNX Runtime.",
+        description="Inference engine; auto takes, on a CPU, OpenVINO if it is installed, else ONNX"
+        " Runtime.",
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto",
+        description="Where it runs; auto takes a GPU if there is one that an installed engine can"
+        " use, cuda refuses to start without.",
     )
     precision: Literal["float32", "bfloat16"] = Field(
         default="float32",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from inference_worker.manifest import Manifest, read_manifest
+from inference_worker.manifest import Manifest, Weights, read_manifest
 from runtime.errors import UserError
 
 MANIFEST = "manifest.yaml"
@@ -48,18 +48,22 @@ class Store:
         """Raises UserError if there is no such model, or its manifest is wrong."""
         return read_manifest(self._find(name) / MANIFEST)
 
-    def model(self, name: str) -> Model:
-        """The model with its weights, fetched if need be.
+    def model(self, name: str, reads: Collection[str]) -> Model:
+        """The model with its weights in the first form that is read, fetched if need be.
 
-        Raises UserError if it isn't there, its manifest is wrong or its weights have another hash.
+        `reads`: suffixes of files, such as ".onnx". Raises UserError if the model isn't there, has
+        no such form, its manifest is wrong or its weights have another hash.
         """
         folder = self._find(name)
         manifest = read_manifest(folder / MANIFEST)
-        if manifest.weights.asset is None:
-            weights = folder / manifest.weights.file
-        else:
-            weights = self._asset_path(manifest.weights.asset)
-        verify_weights(manifest, weights)
+        form = next((one for one in manifest.weights if Path(one.file).suffix in reads), None)
+        if form is None:
+            raise UserError(
+                f"{folder / MANIFEST}: weights: none of {_names(manifest)} can be read by the"
+                f" engine, which reads {', '.join(sorted(reads))}"
+            )
+        weights = folder / form.file if form.asset is None else self._asset_path(form.asset)
+        verify_weights(manifest.name, form, weights)
         return Model(manifest, weights)
 
     def _find(self, name: str) -> Path:
@@ -71,18 +75,22 @@ class Store:
         return next(root / name for root in self._folders if (root / name / MANIFEST).is_file())
 
 
-def verify_weights(manifest: Manifest, weights: Path) -> None:
+def verify_weights(model: str, form: Weights, path: Path) -> None:
     """Raises UserError if the file isn't there or isn't the one that the manifest names."""
     try:
-        with weights.open("rb") as file:
+        with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise UserError(
-            f"{weights}: the weights of {manifest.name} can't be read: {error.strerror or error}"
+            f"{path}: the weights of {model} can't be read: {error.strerror or error}"
         ) from error
-    if found != manifest.weights.sha256:
+    if found != form.sha256:
         raise UserError(
-            f"{weights}: is not the file that {manifest.name} was made for: sha256 {found},"
-            f" its manifest says {manifest.weights.sha256};"
+            f"{path}: is not the file that {model} was made for: sha256 {found},"
+            f" its manifest says {form.sha256};"
             " put the right file there, or give the new one a manifest of its own"
         )
+
+
+def _names(manifest: Manifest) -> str:
+    return ", ".join(form.file for form in manifest.weights)

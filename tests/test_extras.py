@@ -17,6 +17,8 @@ NEEDS = {
     "edge": ["producers.role", "producers.sources.registry"],
     "gate": ["stream_processors.role"],
     "worker-cpu": ["inference_worker.role", "inference_worker.loading", "onehertz.assets"],
+    # The engine itself can't be installed beside worker-cpu's, and is imported last of all.
+    "worker-gpu": ["inference_worker.role", "inference_worker.loading", "onehertz.assets"],
     "sinks": ["sinks.sql.role", "sinks.alerts.role", "sinks.sql.migrate", "onehertz.verify"],
 }
 COMMON = ["onehertz.cli.main", "onehertz.settings", "runtime.probe"]

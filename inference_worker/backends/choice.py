@@ -1,49 +1,117 @@
-"""Opens the engine that the settings ask for."""
+"""Chooses the engine and the device that the settings ask for, and opens it."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
 from inference_worker.backends.base import Backend, EngineOptions
+from inference_worker.backends.cuda import cuda_problem
 from runtime.errors import UserError
 
 Engine = Literal["openvino", "onnxruntime"]
+Device = Literal["cpu", "cuda"]
 
-# In the order in which `auto` prefers them.
-_ENGINES: tuple[Engine, ...] = ("openvino", "onnxruntime")
+# Suffixes of the files that an engine reads.
+READS: dict[Engine, tuple[str, ...]] = {
+    "openvino": (".onnx", ".tflite", ".pb", ".xml"),
+    "onnxruntime": (".onnx",),
+}
+# For each device, in the order in which `auto` prefers them.
+_ENGINES: dict[Device, tuple[Engine, ...]] = {
+    "cuda": ("onnxruntime",),
+    "cpu": ("openvino", "onnxruntime"),
+}
+_EXTRAS: dict[Device, str] = {"cuda": "worker-gpu", "cpu": "worker-cpu"}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What there is to infer with."""
+
+    engines: dict[Device, tuple[Engine, ...]]  # installed, the preferred one first
+    cuda_problem: str  # why no CUDA device can be used; empty where one can
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a model is to run."""
+
+    engine: Engine
+    device: Device
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Suffixes of the files that can be opened here."""
+        return READS[self.engine]
 
 
 def installed_engines() -> tuple[Engine, ...]:
-    """Those whose Python package is there, the preferred one first."""
-    return tuple(engine for engine in _ENGINES if find_spec(engine) is not None)
+    """Those whose Python package is there, the one preferred on a CPU first."""
+    return tuple(engine for engine in _ENGINES["cpu"] if find_spec(engine) is not None)
 
 
-def open_backend(
-    engine: Engine | Literal["auto"], weights: Path, options: EngineOptions
-) -> Backend:
-    """Load the weights. `auto`: the first engine that is installed and reads this kind of file.
-
-    Raises UserError if no such engine is there, or it can't use the weights.
-    """
+def this_machine() -> Machine:
+    """Looks at what is installed; imports no engine, since each of them is heavy."""
     installed = installed_engines()
-    chosen = engine
-    if chosen == "auto":
-        able = [one for one in installed if one != "onnxruntime" or weights.suffix == ".onnx"]
-        if not able:
-            raise UserError(
-                f"no inference engine for {weights.name} is installed:"
-                " pip install 'onehertz[worker-cpu]'"
-            )
-        chosen = able[0]
-    elif chosen not in installed:
-        raise UserError(f"{chosen} is not installed: pip install 'onehertz[worker-cpu]'")
-    # Imported here: an engine is heavy, and only one of them need be installed.
-    if chosen == "openvino":
+    # ONNX Runtime is published as two packages, of which only one has this library.
+    found = find_spec("onnxruntime")
+    parts = Path(found.origin).parent / "capi" if found and found.origin else Path()
+    on_cuda = (parts / "libonnxruntime_providers_cuda.so").is_file()
+    cuda = tuple(one for one in _ENGINES["cuda"] if one in installed and on_cuda)
+    return Machine({"cuda": cuda, "cpu": installed}, cuda_problem())
+
+
+def choose(
+    engine: Engine | Literal["auto"],
+    device: Device | Literal["auto"],
+    forms: Collection[str],
+    machine: Machine,
+) -> Place:
+    """The first place of the machine that suits the settings and reads one of the forms.
+
+    `forms`: suffixes of the model's files. `auto` prefers a GPU that can be used. Raises UserError
+    that says what is missing.
+    """
+    if device == "cuda" and machine.cuda_problem:
+        raise UserError(f"infer.device: no CUDA device can be used: {machine.cuda_problem}")
+    for one in (devices := _devices(device, machine)):
+        for able in machine.engines[one]:
+            if engine in ("auto", able) and set(READS[able]) & set(forms):
+                return Place(able, one)
+    raise UserError(_why_not(engine, devices[-1], forms, machine))
+
+
+def open_backend(place: Place, weights: Path, options: EngineOptions) -> Backend:
+    """Load the weights. Raises UserError if the engine can't use them."""
+    # Imported here: only one of them need be installed.
+    if place.engine == "openvino":
         from inference_worker.backends.openvino import OpenVinoBackend
 
         return OpenVinoBackend(weights, options)
     from inference_worker.backends.onnxruntime import OnnxRuntimeBackend
 
-    return OnnxRuntimeBackend(weights, options)
+    return OnnxRuntimeBackend(weights, options, place.device)
+
+
+def _devices(device: Device | Literal["auto"], machine: Machine) -> list[Device]:
+    if device != "auto":
+        return [device]
+    return ["cpu"] if machine.cuda_problem else ["cuda", "cpu"]
+
+
+def _why_not(
+    engine: Engine | Literal["auto"], device: Device, forms: Collection[str], machine: Machine
+) -> str:
+    install = f"pip install 'onehertz[{_EXTRAS[device]}]'"
+    if engine != "auto" and engine not in _ENGINES[device]:
+        return f"infer.backend: {engine} does not run on {device}; use `backend: auto`"
+    if engine != "auto" and engine in machine.engines[device]:
+        reads = ", ".join(READS[engine])
+        return f"infer.backend: {engine} reads {reads}, the model has {', '.join(sorted(forms))}"
+    if engine != "auto":
+        return f"infer.backend: {engine} for {device} is not installed: {install}"
+    return f"no inference engine for {', '.join(sorted(forms))} on {device} is installed: {install}"

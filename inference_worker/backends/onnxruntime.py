@@ -1,4 +1,7 @@
-"""ONNX Runtime on the CPU: reads ONNX."""
+"""ONNX Runtime on the CPU, or by CUDA on a GPU: reads ONNX.
+
+On a GPU it has been run by nobody yet: docs/containers.md says what was tried without one.
+"""
 
 from __future__ import annotations
 
@@ -20,26 +23,35 @@ from runtime.errors import FatalError, UserError
 _ERRORS_ONLY = 3  # of ONNX Runtime's log levels
 
 
+# Float32 as on a CPU, not the shorter TF32; and an algorithm found by rule, not by a race, which
+# would choose another one, with other last bits, from start to start.
+_CUDA = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
+_CPU_PROVIDER, _CUDA_PROVIDER = "CPUExecutionProvider", "CUDAExecutionProvider"
+
+
 class OnnxRuntimeBackend:
-    """One ONNX model in a session on the CPU. It computes in the precision of the graph."""
+    """One ONNX model in a session on one device. It computes in the precision of the graph."""
 
     name = "onnxruntime"
-    device = "cpu"
     precision = "float32"
 
-    def __init__(self, weights: Path, options: EngineOptions) -> None:
-        """Raises UserError if ONNX Runtime can't read the file or do what the options ask for."""
+    def __init__(self, weights: Path, options: EngineOptions, device: str = "cpu") -> None:
+        """`device`: "cpu" or "cuda".
+
+        Raises UserError if ONNX Runtime can't read the file or do what the options ask for.
+        """
+        self.device = device
         if weights.suffix != ".onnx":
             raise UserError(f"{weights}: ONNX Runtime reads only .onnx; use `backend: openvino`")
         if options.precision != "float32":
             raise UserError(
-                f"ONNX Runtime has no {options.precision} on a CPU; use `precision: float32`,"
+                f"ONNX Runtime has no {options.precision} here; use `precision: float32`,"
                 " or `backend: openvino`"
             )
         try:
-            self._session = ort.InferenceSession(
-                str(weights), _session_options(options), providers=["CPUExecutionProvider"]
-            )
+            self._session = _session(weights, options, device)
+        except UserError:
+            raise
         except Exception as error:  # its exceptions have no common ancestor below this one
             raise UserError(f"{weights}: ONNX Runtime can't use this model: {error}") from error
         inputs = self._session.get_inputs()
@@ -60,6 +72,23 @@ class OnnxRuntimeBackend:
             name: by_image(name, array, batch)
             for name, array in zip(self._output_names, results, strict=True)
         }
+
+
+def _session(weights: Path, options: EngineOptions, device: str) -> ort.InferenceSession:
+    """Raises UserError where it would quietly run on the CPU instead of the GPU."""
+    providers: list[str | tuple[str, dict[str, str]]] = [_CPU_PROVIDER]
+    if device == "cuda":
+        ort.preload_dlls()  # of CUDA and cuDNN, as pip has installed them
+        providers = [(_CUDA_PROVIDER, _CUDA), _CPU_PROVIDER]
+    session = ort.InferenceSession(
+        str(weights), _session_options(options), providers=providers, enable_fallback=False
+    )
+    if device == "cuda" and _CUDA_PROVIDER not in session.get_providers():
+        raise UserError(
+            "infer.device: ONNX Runtime can't use the GPU, its reason is above;"
+            " the libraries of CUDA and cuDNN come with pip install 'onehertz[worker-gpu]'"
+        )
+    return session
 
 
 def _session_options(options: EngineOptions) -> ort.SessionOptions:

@@ -10,9 +10,17 @@ from onehertz.assets.archives import cut, take_members
 from onehertz.assets.catalogue import Asset, Catalogue, load_catalogue
 from onehertz.assets.client_process import Patience
 from onehertz.assets.clients import fetch_archive
+from onehertz.assets.conversion import tflite_to_onnx
 from onehertz.assets.download import download
 from onehertz.assets.progress import Progress, SilentProgress
-from onehertz.assets.sources import ArchiveSource, HttpsSource, Refused, SourceFailed
+from onehertz.assets.sources import (
+    ArchiveSource,
+    ConversionSource,
+    HttpsSource,
+    Refused,
+    Source,
+    SourceFailed,
+)
 from onehertz.assets.store import Store
 from runtime.errors import UserError
 
@@ -98,12 +106,9 @@ class _Run:
         for source in asset.sources:
             if self._store.holds(asset):  # another process was faster, or it lay in an archive
                 return ""
-            label = source.archive if not isinstance(source, HttpsSource) else str(source)
+            label = source.archive if isinstance(source, ArchiveSource) else str(source)
             try:
-                if isinstance(source, HttpsSource):
-                    self._from_publisher(asset, source)
-                else:
-                    self._from_archive(asset, source)
+                self._from(source, asset)
             except SourceFailed as failure:
                 self._refused |= isinstance(failure, Refused)
                 failures.append(f"  {label}: {failure}")
@@ -122,6 +127,23 @@ class _Run:
                 f"    {self._store.path(asset)}",
             ]
         )
+
+    def _from(self, source: Source, asset: Asset) -> None:
+        if isinstance(source, HttpsSource):
+            self._from_publisher(asset, source)
+        elif isinstance(source, ConversionSource):
+            self._from_other(asset, source)
+        else:
+            self._from_archive(asset, source)
+
+    def _from_other(self, asset: Asset, source: ConversionSource) -> None:
+        original = self._catalogue.asset(source.of)
+        if not self._store.holds(original) and (complaint := self._obtain(original)):
+            raise SourceFailed(complaint)
+        self._progress.begin(asset.file, asset.size_bytes)
+        partial = self._store.partial(asset)
+        tflite_to_onnx(self._store.path(original), partial)
+        self._keep(asset, partial, str(source))
 
     def _from_publisher(self, asset: Asset, source: HttpsSource) -> None:
         self._progress.begin(asset.file, asset.size_bytes)
@@ -158,7 +180,7 @@ class _Run:
             (asset, piece)
             for asset in self._catalogue.assets
             for piece in asset.sources
-            if not isinstance(piece, HttpsSource)
+            if isinstance(piece, ArchiveSource)
             and piece.archive == source.archive
             and not self._store.holds(asset)
         ]

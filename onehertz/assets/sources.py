@@ -89,5 +89,15 @@ class HttpsSource(Section):
         return urlsplit(self.url).netloc
 
 
+class ConversionSource(Section):
+    """Another asset, a TFLite model, as ONNX (`conversion.py`)."""
+
+    kind: Literal["conversion"]
+    of: str  # the asset's name
+
+    def __str__(self) -> str:
+        return f"conversion of {self.of}"
+
+
 ArchiveSource = NpmSource | PypiSource | DebSource
-Source = Annotated[ArchiveSource | HttpsSource, Field(discriminator="kind")]
+Source = Annotated[ArchiveSource | HttpsSource | ConversionSource, Field(discriminator="kind")]

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = [name for name, service in SERVICES.items() if "build" in service]
-ROLES = ["gate", "infer", "sql", "alerts", "produce"]
+ROLES = ["gate", "infer", "infer-gpu", "sql", "alerts", "produce"]
 SQL_USERS = {"migrate", "sql", "reader"}
 SETTINGS = ROOT / "deploy" / "compose" / "onehertz.yaml"
 
@@ -61,6 +61,15 @@ def test_what_is_ours_is_not_root_can_write_nothing_and_has_no_capability(name: 
 def test_a_role_is_started_again_and_has_its_limits(name: str) -> None:
     assert SERVICES[name]["restart"] in ("unless-stopped", "on-failure")
     assert "mem_limit" in SERVICES[name]
+
+
+def test_on_a_gpu_a_device_is_reserved_and_nothing_else_would_do() -> None:
+    service = SERVICES["infer-gpu"]
+    (device,) = service["deploy"]["resources"]["reservations"]["devices"]
+    assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
+    assert service["environment"]["ONEHERTZ_INFER__DEVICE"] == "cuda"
+    assert service["profiles"] == ["gpu"]
+    assert SERVICES["infer"]["profiles"] == ["cpu"]
 
 
 def test_nothing_is_published_beyond_loopback() -> None:

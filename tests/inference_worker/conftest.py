@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from inference_worker.backends.base import EngineOptions
-from inference_worker.backends.choice import open_backend
+from inference_worker.backends.choice import Place, open_backend
 from inference_worker.detector import Detector
 from inference_worker.store import Store
 from tests.fixtures.assets import FetchedAssets, assets  # noqa: F401
@@ -26,9 +26,10 @@ def real_weights(assets: FetchedAssets) -> Path:  # noqa: F811
 
 @pytest.fixture(scope="session")
 def real_detector(real_weights: Path) -> Detector:
-    model = Store(lambda _: real_weights).model("ssd-mobilenet-v2")
+    place = Place("openvino", "cpu")
+    model = Store(lambda _: real_weights).model("ssd-mobilenet-v2", place.reads)
     options = EngineOptions(threads=2, max_batch=8)
-    return Detector(model.manifest, open_backend("auto", model.weights, options))
+    return Detector(model.manifest, open_backend(place, model.weights, options))
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +54,6 @@ def small_detector(tmp_path: Path) -> Callable[..., Detector]:
         weights = tmp_path / f"{variant}.onnx"
         weights.write_bytes(onnx_models.small_ssd(variant))
         options = EngineOptions(threads=1, max_batch=max_batch)
-        return Detector(onnx_models.SMALL_SSD, open_backend(engine, weights, options))
+        return Detector(onnx_models.SMALL_SSD, open_backend(Place(engine, "cpu"), weights, options))
 
     return make

@@ -19,7 +19,7 @@ SMALL_SSD = Manifest(
     about="random weights",
     licence="Apache-2.0",
     origin="made by the tests",
-    weights=Weights(file="small.onnx", sha256="0" * 64),
+    weights=(Weights(file="small.onnx", sha256="0" * 64),),
     input=Input(width=16, height=16, layout="nchw", colour="bgr", std=(255.0, 255.0, 255.0)),
     output=Ssd(
         boxes="boxes",

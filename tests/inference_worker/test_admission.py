@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pytest
 
 from inference_worker.admission import admit, synthetic_pictures
+from inference_worker.backends.base import Backend, Outputs, Tensor
 from inference_worker.backends.choice import installed_engines
 from inference_worker.detector import Detector
 from runtime.errors import UserError
@@ -46,6 +48,36 @@ def test_a_bad_model_is_refused_with_the_check_that_failed(
 ):
     with pytest.raises(UserError, match=f"small-ssd is not fit to serve on {engine} .*{complaint}"):
         admit(small_detector(variant, engine=engine))
+
+
+class Trembling:
+    """An engine whose last bits, or more, differ with the batch size, as a GPU's may."""
+
+    def __init__(self, backend: Backend, off: float) -> None:
+        self._backend, self._off = backend, off
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
+
+    def infer(self, inputs: Mapping[str, Tensor]) -> Outputs:
+        batch = len(next(iter(inputs.values())))
+        outputs = self._backend.infer(inputs)
+        return {name: array + np.float32(self._off * batch) for name, array in outputs.items()}
+
+
+def test_last_bits_that_differ_with_the_batch_are_admitted_and_said(
+    small_detector: Callable[..., Detector],
+):
+    detector = small_detector()
+    detector.backend = Trembling(detector.backend, 1e-4)
+    assert not admit(detector).repeats_bits
+
+
+def test_boxes_that_differ_with_the_batch_are_refused(small_detector: Callable[..., Detector]):
+    detector = small_detector()
+    detector.backend = Trembling(detector.backend, 0.1)
+    with pytest.raises(UserError, match="gets other boxes than alone"):
+        admit(detector)
 
 
 def test_a_liar_is_admitted_for_single_images(small_detector: Callable[..., Detector]):

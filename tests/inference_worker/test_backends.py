@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from inference_worker.backends.base import Backend, EngineOptions
-from inference_worker.backends.choice import installed_engines, open_backend
+from inference_worker.backends.choice import Place, installed_engines, open_backend
 from inference_worker.detector import Detector
 from runtime.errors import FatalError, UserError
 from tests.inference_worker import onnx_models
@@ -24,7 +26,9 @@ def engine(request: pytest.FixtureRequest) -> str:
 def opened(engine: str, folder: Path, model: bytes, *, threads: int = 1) -> Backend:
     path = folder / "model.onnx"
     path.write_bytes(model)
-    return open_backend(engine, path, EngineOptions(threads=threads, max_batch=MAX_BATCH))
+    return open_backend(
+        Place(engine, "cpu"), path, EngineOptions(threads=threads, max_batch=MAX_BATCH)
+    )
 
 
 def some_input(batch: int, *shape: int) -> np.ndarray:
@@ -150,7 +154,9 @@ def test_a_file_that_is_no_model_is_an_error_that_names_it(
 
 def test_a_file_that_is_not_there_is_an_error_that_names_it(engine: str, tmp_path: Path):
     with pytest.raises(UserError, match=r"absent\.onnx"):
-        open_backend(engine, tmp_path / "absent.onnx", EngineOptions(threads=1, max_batch=1))
+        open_backend(
+            Place(engine, "cpu"), tmp_path / "absent.onnx", EngineOptions(threads=1, max_batch=1)
+        )
 
 
 def test_openvino_frees_a_batch_of_one_that_is_written_into_the_graph(tmp_path: Path):
@@ -165,10 +171,59 @@ def test_openvino_frees_a_batch_of_one_that_is_written_into_the_graph(tmp_path: 
 def test_onnx_runtime_refuses_what_it_cannot_do(tmp_path: Path):
     options = EngineOptions(threads=1, max_batch=1)
     with pytest.raises(UserError, match=r"a\.tflite: ONNX Runtime reads only \.onnx"):
-        open_backend("onnxruntime", tmp_path / "a.tflite", options)
+        open_backend(Place("onnxruntime", "cpu"), tmp_path / "a.tflite", options)
     half = EngineOptions(threads=1, max_batch=1, precision="bfloat16")
     with pytest.raises(UserError, match="ONNX Runtime has no bfloat16"):
-        open_backend("onnxruntime", tmp_path / "a.onnx", half)
+        open_backend(Place("onnxruntime", "cpu"), tmp_path / "a.onnx", half)
+
+
+class FakeSession:
+    """Stands for ONNX Runtime's session on a GPU, which is not here; holds what was asked."""
+
+    def __init__(self, path: str, options: object, **asked: object) -> None:
+        self.asked = asked
+        FakeSession.last = self
+
+    providers: ClassVar[list[str]] = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    last: ClassVar[FakeSession]
+
+    def get_providers(self) -> list[str]:
+        return self.providers
+
+    def get_inputs(self) -> list[SimpleNamespace]:
+        return [SimpleNamespace(name="x", shape=["batch", 3])]
+
+    def get_outputs(self) -> list[SimpleNamespace]:
+        return [SimpleNamespace(name="y")]
+
+
+@pytest.fixture
+def fake_session(monkeypatch: pytest.MonkeyPatch) -> type[FakeSession]:
+    monkeypatch.setattr("onnxruntime.InferenceSession", FakeSession)
+    monkeypatch.setattr("onnxruntime.preload_dlls", lambda: None)
+    return FakeSession
+
+
+def test_on_a_gpu_onnx_runtime_computes_in_float32_and_never_changes_to_the_cpu(
+    fake_session: type[FakeSession], tmp_path: Path
+):
+    options = EngineOptions(threads=1, max_batch=4)
+    backend = open_backend(Place("onnxruntime", "cuda"), tmp_path / "a.onnx", options)
+    assert (backend.name, backend.device, backend.max_batch) == ("onnxruntime", "cuda", 4)
+    asked = fake_session.last.asked
+    assert asked["enable_fallback"] is False
+    (first, provider_options), *_ = asked["providers"]
+    assert first == "CUDAExecutionProvider"
+    assert provider_options["use_tf32"] == "0"
+
+
+def test_a_session_that_left_the_gpu_out_is_refused(
+    fake_session: type[FakeSession], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setattr(fake_session, "providers", ["CPUExecutionProvider"])
+    options = EngineOptions(threads=1, max_batch=4)
+    with pytest.raises(UserError, match="ONNX Runtime can't use the GPU"):
+        open_backend(Place("onnxruntime", "cuda"), tmp_path / "a.onnx", options)
 
 
 def test_the_default_detector_gives_the_same_bits_in_every_batch(

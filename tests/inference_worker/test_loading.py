@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from inference_worker.backends.base import EngineOptions
-from inference_worker.backends.choice import open_backend
+from inference_worker.backends.choice import Place, open_backend
 from inference_worker.loading import load_detector
 from inference_worker.settings import InferSettings
 from runtime.errors import UserError
@@ -49,7 +49,10 @@ def test_a_model_that_is_not_fit_is_not_loaded(tmp_path: Path):
 
 def test_bfloat16_is_asked_for_and_what_it_became_is_said(real_weights: Path):
     options = EngineOptions(threads=1, max_batch=1, precision="bfloat16")
-    assert open_backend("openvino", real_weights, options).precision in ("bfloat16", "float32")
+    assert open_backend(Place("openvino", "cpu"), real_weights, options).precision in (
+        "bfloat16",
+        "float32",
+    )
 
 
 def test_0_threads_means_those_that_the_process_may_use():

@@ -22,7 +22,7 @@ def written(folder: Path, **changes: Any) -> Path:
         *parents, last = key.split("__")
         target = content
         for parent in parents:
-            target = target[parent]
+            target = target[int(parent) if parent.isdigit() else parent]
         if value is None:
             del target[last]
         else:
@@ -66,8 +66,11 @@ def test_the_default_detector_is_what_its_manifest_says():
         ({"labels": []}, "labels: Expected `array` of length >= 1"),
         ({"score_threshold": 1.5}, "score_threshold: Expected `float` < 1.0"),
         ({"nms__iou_threshold": 60}, "nms.iou_threshold: Expected `float` <= 1.0"),
-        ({"weights__sha256": "abc"}, "weights.sha256: Expected `str` matching regex"),
-        ({"weights__file": "../../etc/passwd"}, "weights.file: Expected `str` matching regex"),
+        ({"weights__0__sha256": "abc"}, "weights[0].sha256: Expected `str` matching regex"),
+        (
+            {"weights__0__file": "../../etc/passwd"},
+            "weights[0].file: Expected `str` matching regex",
+        ),
         ({"name": "other"}, "name: is 'other', must be that of its folder, 'ssd-mobilenet-v2'"),
     ],
 )

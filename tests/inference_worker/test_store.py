@@ -21,10 +21,9 @@ def no_assets(name: str) -> Path:
 def add_model(folder: Path, name: str, weights: bytes, *, about: str = "mine") -> None:
     """A model of the user's own: its weights lie beside its manifest."""
     manifest = msgspec.to_builtins(SMALL_SSD) | {"name": name, "about": about}
-    manifest["weights"] = {
-        "file": "small.onnx",
-        "sha256": hashlib.sha256(small_ssd()).hexdigest(),
-    }
+    manifest["weights"] = [
+        {"file": "small.onnx", "sha256": hashlib.sha256(small_ssd()).hexdigest()}
+    ]
     (folder / name).mkdir(parents=True)
     (folder / name / "manifest.yaml").write_text(yaml.safe_dump(manifest))
     (folder / name / "small.onnx").write_bytes(weights)
@@ -34,7 +33,7 @@ def test_weights_beside_the_manifest_are_found(tmp_path: Path):
     add_model(tmp_path, "mine", small_ssd())
     store = Store(no_assets, [tmp_path])
     assert store.names() == ("mine", "ssd-mobilenet-v2")
-    assert store.model("mine").weights == tmp_path / "mine" / "small.onnx"
+    assert store.model("mine", [".onnx"]).weights == tmp_path / "mine" / "small.onnx"
 
 
 def test_the_users_model_hides_the_packaged_one_of_its_name(tmp_path: Path):
@@ -50,7 +49,8 @@ def test_the_packaged_models_weights_are_an_asset(real_weights: Path):
         asked.append(name)
         return real_weights
 
-    assert Store(asset_path).model("ssd-mobilenet-v2").weights == real_weights
+    reads = [".onnx", ".tflite"]
+    assert Store(asset_path).model("ssd-mobilenet-v2", reads).weights == real_weights
     assert asked == ["ssd-mobilenetv2-oidv4"]
 
 
@@ -59,22 +59,28 @@ def test_every_asset_that_a_manifest_names_is_in_the_catalogue_with_its_hash():
 
     store = Store(no_assets)
     for name in store.names():
-        weights = store.manifest(name).weights
-        asset = load_catalogue().asset(weights.asset)
-        assert (asset.sha256, asset.file) == (weights.sha256, weights.file)
+        for weights in store.manifest(name).weights:
+            asset = load_catalogue().asset(weights.asset)
+            assert (asset.sha256, asset.file) == (weights.sha256, weights.file)
+
+
+def test_a_model_without_a_form_that_the_engine_reads_is_an_error_that_says_so(tmp_path: Path):
+    add_model(tmp_path, "mine", small_ssd())
+    with pytest.raises(UserError, match=r"none of small\.onnx can be read by .* reads \.tflite"):
+        Store(no_assets, [tmp_path]).model("mine", [".tflite"])
 
 
 def test_weights_with_another_hash_are_refused(tmp_path: Path):
     add_model(tmp_path, "mine", small_ssd() + b"\0")
     with pytest.raises(UserError, match=r"small\.onnx: is not the file that mine was made for"):
-        Store(no_assets, [tmp_path]).model("mine")
+        Store(no_assets, [tmp_path]).model("mine", [".onnx"])
 
 
 def test_weights_that_are_not_there_are_an_error_that_names_them(tmp_path: Path):
     add_model(tmp_path, "mine", small_ssd())
     (tmp_path / "mine" / "small.onnx").unlink()
     with pytest.raises(UserError, match=r"small\.onnx: the weights of mine can't be read: No such"):
-        Store(no_assets, [tmp_path]).model("mine")
+        Store(no_assets, [tmp_path]).model("mine", [".onnx"])
 
 
 @pytest.mark.parametrize(
@@ -87,7 +93,7 @@ def test_weights_that_are_not_there_are_an_error_that_names_them(tmp_path: Path)
 )
 def test_an_unknown_model_is_an_error_with_a_hint(name: str, hint: str):
     with pytest.raises(UserError) as caught:
-        Store(no_assets).model(name)
+        Store(no_assets).model(name, [".onnx"])
     assert str(caught.value) == f"no model is called {name!r}; {hint}"
 
 

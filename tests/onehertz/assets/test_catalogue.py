@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from onehertz.assets.catalogue import load_catalogue
-from onehertz.assets.sources import ArchiveSource, HttpsSource
+from onehertz.assets.sources import ArchiveSource, ConversionSource, HttpsSource
 from runtime.errors import UserError
 
 ENTRY: dict[str, Any] = {
@@ -59,7 +59,7 @@ def test_entries_of_one_archive_describe_it_alike() -> None:
     described: dict[str, ArchiveSource] = {}
     for asset in load_catalogue().assets:
         for source in asset.sources:
-            if isinstance(source, HttpsSource):
+            if not isinstance(source, ArchiveSource):
                 continue
             first = described.setdefault(source.archive, source)
             changes = {"member": first.member, "byte_range": first.byte_range}
@@ -69,9 +69,18 @@ def test_entries_of_one_archive_describe_it_alike() -> None:
 def test_pieces_are_as_long_as_their_assets() -> None:
     for asset in load_catalogue().assets:
         for source in asset.sources:
-            piece = None if isinstance(source, HttpsSource) else source.byte_range
+            piece = source.byte_range if isinstance(source, ArchiveSource) else None
             if piece:
                 assert piece[1] - piece[0] == asset.size_bytes
+
+
+def test_what_is_converted_is_in_the_catalogue_itself() -> None:
+    catalogue = load_catalogue()
+    of = {s.of for a in catalogue.assets for s in a.sources if isinstance(s, ConversionSource)}
+    assert of
+    for name in of:
+        kinds = {source.kind for source in catalogue.asset(name).sources}
+        assert "conversion" not in kinds  # no chains, so no circles
 
 
 def test_an_unknown_name_is_answered_with_the_nearest_one() -> None:
