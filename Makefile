@@ -32,8 +32,8 @@ test: lint ## All checks and tests; starts the servers that they need
 
 test-containers: setup ## The same on containers; needs a Docker engine, compose, and their images
 	@echo "test-containers: needs a Docker engine on this machine, docker compose (or docker-compose),"
-	@echo "  and the images apache/kafka, postgres and python:3.11-slim-bookworm; pulls none of the"
-	@echo "  first two, builds ours, and takes about 10 minutes. What is missing is told by its skips."
+	@echo "  and the images apache/kafka, timescale/timescaledb (or postgres) and python:3.11-slim-bookworm;"
+	@echo "  pulls none of the first two, builds ours, takes about 12 minutes, and a skip tells what is missing."
 	@$(BIN)/python -m pytest --containers tests/containers
 	@$(BIN)/python -m pytest $(SPREAD) tests/runtime tests/sinks tests/end_to_end tests/faults
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.containers.compose import ROOT
 
-EXTRAS = ("edge", "gate", "sinks", "worker-cpu")
+EXTRAS = ("edge", "gate", "sinks", "worker-cpu", "worker-gpu")
 _INSTALLED = (
     "import importlib.metadata as m, json;"
     "print(json.dumps({d.name: d.version for d in m.distributions()}))"
