@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 
 from producers.encoder import Encoder
-from producers.sampler import Sample, first_needed_us, sample
+from producers.records import Clock, Recorder
+from producers.sampler import first_needed_us, sample
 from producers.settings import CameraSettings
 from producers.sources.base import Source, SourceError
 from producers.sources.registry import build_source
 from producers.start import run_id, start_us
 from runtime.errors import UserError
-from schemas.messages import Captured, Missing, from_us
-
-Clock = Callable[[], int]  # µs since 1970
-LONGEST_DETAIL = 1000  # schemas.messages.Missing.detail
+from schemas.messages import Captured, Missing
 
 
 class CameraTicks:
@@ -40,8 +38,9 @@ class CameraTicks:
         self.start_at_us = start_at_us
         self.interval_us = settings.interval_us
         self._source = source
-        self._clock = clock
-        self._encoder = Encoder(settings.jpeg_quality, settings.longest_side, settings.mask)
+        self._recorder = Recorder(
+            camera, run, start_at_us, settings.interval_us, encoder_of(settings), clock
+        )
         self._first_seq = 0
 
     def skip_to(self, seq: int) -> None:
@@ -53,47 +52,15 @@ class CameraTicks:
             frames = self._source.frames(first_needed_us(self._first_seq, self.interval_us))
             with closing(frames):
                 for taken in sample(frames, self.interval_us, self._first_seq):
-                    yield self._record(taken)
+                    found = taken.outcome
+                    outcome = found if isinstance(found, SourceError) else found.load
+                    yield self._recorder.record(taken.tick, outcome)
         except UserError as error:
             raise UserError(f"camera {self.camera}: {error}") from error
 
     def close(self) -> None:
         """Let go of what the source holds open."""
         self._source.close()
-
-    def _record(self, taken: Sample) -> Captured | Missing:
-        took_us = self._clock()
-        if isinstance(taken.outcome, SourceError):
-            return self._missing(taken.tick, taken.outcome, took_us)
-        try:
-            encoded = self._encoder.encode(taken.outcome.load())
-        except SourceError as error:
-            return self._missing(taken.tick, error, took_us)
-        return Captured(
-            camera=self.camera,
-            captured_at=from_us(self.captured_at_us(taken.tick)),
-            run=self.run,
-            seq=taken.tick,
-            width=encoded.width,
-            height=encoded.height,
-            jpeg=encoded.jpeg,
-            stages={"produce": (took_us, self._clock())},
-        )
-
-    def _missing(self, seq: int, why: SourceError, took_us: int) -> Missing:
-        return Missing(
-            camera=self.camera,
-            captured_at=from_us(self.captured_at_us(seq)),
-            run=self.run,
-            seq=seq,
-            reason=why.reason,
-            detail=why.detail[:LONGEST_DETAIL],
-            stages={"produce": (took_us, self._clock())},
-        )
-
-    def captured_at_us(self, seq: int) -> int:
-        """Capture time of a tick, µs since 1970."""
-        return self.start_at_us + seq * self.interval_us
 
 
 def open_camera(camera: str, settings: CameraSettings, clock: Clock) -> CameraTicks:
@@ -116,6 +83,11 @@ def open_camera(camera: str, settings: CameraSettings, clock: Clock) -> CameraTi
     except UserError as error:
         raise UserError(f"camera {camera}: {error}") from error
     return CameraTicks(camera, settings, source, start_at_us, run, clock)
+
+
+def encoder_of(settings: CameraSettings) -> Encoder:
+    """What makes a camera's pictures into JPEGs."""
+    return Encoder(settings.jpeg_quality, settings.longest_side, settings.mask)
 
 
 def _played_us(source: Source, settings: CameraSettings) -> int | None:

@@ -6,29 +6,22 @@ a file goes on behind the last tick that the broker has.
 
 from __future__ import annotations
 
-import itertools
-import logging
-import threading
-import time
 from collections.abc import Mapping
 from typing import Final
 
 from confluent_kafka import KafkaException
 
-from producers.camera import CameraTicks, open_camera
-from producers.pace import Pace
 from producers.settings import CameraSettings
+from producers.threads import CameraThread, camera_thread
 from runtime.context import Context
-from runtime.errors import FatalError, OnehertzError
-from runtime.kafka import as_fatal, now_us, reader, received
+from runtime.errors import FatalError
+from runtime.kafka import as_fatal, reader, received
 from runtime.reading import read_tail
 from runtime.sender import Sender
 from runtime.topics import check_topics
 from schemas.codec import decode_raw, encode_frame
 from schemas.errors import DecodeError
 from schemas.messages import Captured, Missing
-
-log = logging.getLogger("onehertz.produce")
 
 STAGE: Final = "produce"
 # Records per partition that are looked at for a camera's last tick. One that is not among them
@@ -45,96 +38,49 @@ def run_produce(context: Context, cameras: Mapping[str, CameraSettings]) -> None
     """
     check_topics(context.kafka, context.line, ["frames-raw"])
     last_seqs = _last_seqs(context)
-    sender = Sender(context.kafka)
+    outlet = _Outlet(context)
     threads = [
-        _CameraThread(context, sender, camera, settings, last_seqs)
+        camera_thread(camera, settings, outlet.hand, lambda *run: last_seqs.get(run, -1))
         for camera, settings in cameras.items()
     ]
     for thread in threads:
         thread.start()
+        context.stop.on_request(thread.close)
     context.health.assigned = True
-    _watch(context, sender, threads)
-    sender.flush(_FLUSH_S)
+    outlet.serve(threads)
+    outlet.sender.flush(_FLUSH_S)
     failed = [thread for thread in threads if thread.failure is not None]
     if failed:
         names = "; ".join(str(thread.failure) for thread in failed)
         raise FatalError(f"{len(failed)} of {len(threads)} cameras failed: {names}")
 
 
-def _watch(context: Context, sender: Sender, threads: list[_CameraThread]) -> None:
-    """Serve acknowledgements and health until all cameras have ended."""
-    sent_before = -1
-    while any(thread.is_alive() for thread in threads):
-        sender.poll(0.2)
-        sent = sum(thread.sent for thread in threads)
-        context.health.beat(progressed=sent != sent_before, waiting_for_work=len(sender) == 0)
-        sent_before = sent
+class _Outlet:
+    """From the cameras' threads to the topic."""
 
-
-class _CameraThread(threading.Thread):
-    """One camera, from its source to the sender's queue."""
-
-    def __init__(
-        self,
-        context: Context,
-        sender: Sender,
-        camera: str,
-        settings: CameraSettings,
-        last_seqs: Mapping[tuple[str, str], int],
-    ) -> None:
-        super().__init__(name=camera, daemon=True)
-        self.failure: OnehertzError | None = None
-        self.sent = 0
+    def __init__(self, context: Context) -> None:
+        self.sender = Sender(context.kafka)
         self._context = context
-        self._sender = sender
-        self._settings = settings
-        self._last_seqs = last_seqs
         self._topic = context.line.topic("frames-raw")
 
-    def run(self) -> None:
-        try:
-            self._run()
-        except OnehertzError as error:
-            log.error("%s", error)
-            self.failure = error
-
-    def _run(self) -> None:
-        ticks = open_camera(self.name, self._settings, now_us)
-        try:
-            first = self._last_seqs.get((self.name, ticks.run), -1) + 1
-            if first:
-                log.info("%s: going on at tick %d", self.name, first)
-                ticks.skip_to(first)
-            self._send_all(ticks, first)
-        finally:
-            ticks.close()
-
-    def _send_all(self, ticks: CameraTicks, first: int) -> None:
-        started_us = time.monotonic_ns() // 1000
-        pace = Pace(self._settings.interval_us, self._settings.speed, started_us, first)
-        records = iter(ticks)
-        # Wait first, then take: a frame that waits here would be sent old.
-        for seq in itertools.count(first):
-            wait_us = pace.wait_us(seq, time.monotonic_ns() // 1000)
-            if self._is_over(seq) or self._context.stop.wait(wait_us / 1e6):
-                break
-            record = next(records, None)
-            if record is None:
-                break
-            self._send(record)
-        log.info("%s: ended after %d ticks", self.name, first + self.sent)
-
-    def _is_over(self, seq: int) -> bool:
-        stop_after_s = self._settings.stop_after_s
-        return stop_after_s is not None and seq * self._settings.interval_us >= stop_after_s * 1e6
-
-    def _send(self, record: Captured | Missing) -> None:
+    def hand(self, record: Captured | Missing) -> None:
+        """Queue a tick; waits while the queue is full. Raises FatalError as `Sender.send` does."""
         took_us, gave_us = record.stages[STAGE]
-        self._sender.send(self._topic, encode_frame(record, STAGE))
-        self.sent += 1
+        self.sender.send(self._topic, encode_frame(record, STAGE))
         metrics = self._context.metrics
         metrics.count("onehertz_records_given_total", stage=STAGE, status=record.status)
         metrics.count("onehertz_busy_seconds_total", (gave_us - took_us) / 1e6, stage=STAGE)
+
+    def serve(self, threads: list[CameraThread]) -> None:
+        """Serve acknowledgements and health until all cameras have ended."""
+        handed_before = -1
+        while any(thread.is_alive() for thread in threads):
+            self.sender.poll(0.2)
+            handed = sum(thread.handed for thread in threads)
+            self._context.health.beat(
+                progressed=handed != handed_before, waiting_for_work=len(self.sender) == 0
+            )
+            handed_before = handed
 
 
 def _last_seqs(context: Context) -> dict[tuple[str, str], int]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
 
+from producers.source_settings import LIVE, SourceSettings
 from runtime.settings import Section
 from schemas.messages import CAMERA_PATTERN
 from vision.zones import Zone
@@ -30,61 +30,6 @@ def _plausible(moment: datetime) -> datetime:
     if moment < datetime(2000, 1, 1, tzinfo=UTC):
         raise ValueError("capture times before 2000 are refused by the line")
     return moment
-
-
-class VideoSettings(Section):
-    """A video file, or a part of it."""
-
-    kind: Literal["video"]
-    path: Path = Field(description="The video file.")
-    start_s: float = Field(0.0, ge=0.0, description="Begin so long after its first frame.")
-    stop_s: float | None = Field(
-        None, gt=0.0, description="End so long after its first frame; null: at its end."
-    )
-
-    @model_validator(mode="after")
-    def _check_part(self) -> Self:
-        if self.stop_s is not None and self.stop_s <= self.start_s:
-            raise ValueError(f"stop_s ({self.stop_s:g}) must be after start_s ({self.start_s:g})")
-        return self
-
-
-class ImagesSettings(Section):
-    """A folder of JPEG, PNG or BMP pictures, in the order of their names."""
-
-    kind: Literal["images"]
-    path: Path = Field(description="The folder.")
-    every_s: float | None = Field(
-        None, ge=0.001, description="Time between two pictures; null: the camera's interval."
-    )
-
-
-class StreetSettings(Section):
-    """A synthetic street: no material needed, the same one for the same seed."""
-
-    kind: Literal["street"]
-    seed: int = Field(0, ge=0, lt=2**63, description="Another seed, another street.")
-    width: int = Field(640, ge=16, le=8192, description="Pixels.")
-    height: int = Field(480, ge=16, le=8192, description="Pixels.")
-    every_s: float | None = Field(
-        None, ge=0.001, description="Time between two frames; null: the camera's interval."
-    )
-    length_s: float | None = Field(None, gt=0.0, description="How long; null: without end.")
-    activity: float = Field(
-        0.3, ge=0.0, le=1.0, description="Share of the minutes in which somebody comes by."
-    )
-    day_s: float = Field(
-        86_400.0, ge=1.0, description="Length of a day; it begins at noon, half of it is dark."
-    )
-    noise: float = Field(
-        2.0, ge=0.0, le=50.0, description="Sensor noise by day, grey levels; by night three times."
-    )
-    clock: bool = Field(True, description="Write the time into the picture.")
-
-
-SourceSettings = Annotated[
-    VideoSettings | ImagesSettings | StreetSettings, Field(discriminator="kind")
-]
 
 
 class CameraSettings(Section):
@@ -118,6 +63,17 @@ class CameraSettings(Section):
         description="Polygons that are painted black before anything sees the frame: corners "
         "[x, y] in fractions of its width and height.",
     )
+
+    @model_validator(mode="after")
+    def _live_is_now(self) -> Self:
+        """What a live camera shows is neither played faster nor again."""
+        if isinstance(self.source, LIVE):
+            for key in ("start_at", "speed", "loop", "stop_after_s"):
+                if getattr(self, key) != type(self).model_fields[key].default:
+                    raise ValueError(
+                        f"{key} is for recordings, not for a {self.source.kind} source"
+                    )
+        return self
 
     @property
     def interval_us(self) -> int:

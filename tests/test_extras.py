@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 
 # Extra → what it is installed for, as modules.
 NEEDS = {
-    "edge": ["producers.role", "producers.sources.registry"],
+    "edge": ["producers.role", "producers.sources.registry", "producers.live.ticks"],
     "gate": ["stream_processors.role"],
     "worker-cpu": ["inference_worker.role", "inference_worker.loading", "onehertz.assets"],
     # The engine itself can't be installed beside worker-cpu's, and is imported last of all.

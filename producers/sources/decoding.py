@@ -65,7 +65,7 @@ class Clip:
                 media_us = times.place(frame.pts, frame.dts, frame.time_base, frame.duration)
                 if media_us is not None:
                     yield from damage.before(media_us)
-                    yield SourceFrame(media_us, partial(_picture, frame))
+                    yield SourceFrame(media_us, partial(picture_of, frame))
         yield from damage.before(None)
 
     def seek(self, stamp_us: int) -> bool:
@@ -150,7 +150,7 @@ class _Damage:
             self._given_us = media_us
 
 
-def _picture(frame: VideoFrame) -> Picture:
+def picture_of(frame: VideoFrame) -> Picture:
     return Picture(frame.width, frame.height, partial(_pixels, frame))
 
 

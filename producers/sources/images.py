@@ -12,15 +12,13 @@ import numpy as np
 
 from producers.sources.base import Frames, Picture, SourceError, SourceFrame
 from producers.sources.fingerprint import file_fingerprint
+from producers.sources.jpegs import jpeg_picture
 from runtime.errors import UserError
 from vision.jpeg import (
     MAX_PIXELS,
     BadJpeg,
     TooLarge,
     Undecodable,
-    decode_bgr,
-    decode_luma,
-    inspect,
 )
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
@@ -86,16 +84,11 @@ def _load(path: Path) -> Picture:
     except OSError as error:
         raise SourceError("undecodable", f"{path.name}: {error.strerror}") from error
     try:
-        return _other_picture(data) if data.startswith((PNG_START, BMP_START)) else _jpeg(data)
+        return (
+            _other_picture(data) if data.startswith((PNG_START, BMP_START)) else jpeg_picture(data)
+        )
     except BadJpeg as error:
         raise SourceError("undecodable", f"{path.name}: {error.detail}") from error
-
-
-def _jpeg(data: bytes) -> Picture:
-    """Raises BadJpeg. A tiny picture passes: the line tells its own reason for rejecting it."""
-    header = inspect(data, min_side_px=1)
-    decode_luma(data, header)  # reads all of the file's data, at a fraction of a full decode's cost
-    return Picture(header.width, header.height, partial(decode_bgr, data, header), data)
 
 
 def _other_picture(data: bytes) -> Picture:

@@ -130,6 +130,10 @@ class Line:
         if code != 0:
             raise HarnessError(f"{name} ended with exit code {code} on SIGTERM\n{self.logs()}")
 
+    def all_ready(self) -> bool:
+        """Whether all that run say that they are ready for work."""
+        return all(one.is_ready() for one in self.processes.values() if one.is_running)
+
     def terminate_all(self) -> None:
         """As `terminate`, for all that run, at the same time."""
         running = {name: one for name, one in self.processes.items() if one.is_running}

@@ -42,10 +42,23 @@ def write_clip(
     *,
     b_frames: int = 0,
     gop: int = 12,
+    fixed_gop: bool = False,
     created: str | None = None,
 ) -> Path:
-    """A clip with frame i at stamps[i] * time_base seconds, showing the number i."""
+    """A clip with frame i at stamps[i] * time_base seconds, showing the number i.
+
+    `fixed_gop`: a key frame every `gop` frames and nowhere else, closed groups, as cameras do it.
+    """
     options = {"bf": str(b_frames), "g": str(gop)} if codec != "mjpeg" else {}
+    if fixed_gop and codec == "libx264":
+        options |= {"x264-params": "scenecut=0:open-gop=0:log-level=none"}
+    if codec == "libx265":
+        options = {
+            "x265-params": f"keyint={gop}:min-keyint={gop}:bframes={b_frames}:scenecut=0"
+            ":open-gop=0:log-level=none:pools=1:frame-threads=1"
+        }
+    if fixed_gop and codec == "mpeg4":
+        options |= {"sc_threshold": "1000000000"}
     with av.open(str(path), "w") as container:
         if created is not None:
             container.metadata["creation_time"] = created

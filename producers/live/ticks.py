@@ -1,0 +1,112 @@
+"""A live camera's ticks: its connection, its arrivals, and the records that travel."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Iterator
+
+from producers.encoder import Encoder
+from producers.live.arrivals import LiveSource
+from producers.live.backoff import Backoff
+from producers.live.choice import Choice, Chooser
+from producers.live.demand import TickDemand
+from producers.live.mailbox import Mailbox
+from producers.live.reader import Reader
+from producers.records import Clock, Recorder
+from producers.sources.base import Picture, SourceError
+from schemas.messages import Captured, Missing
+
+log = logging.getLogger("onehertz.produce")
+
+# A clock that was set forward, or a machine that slept: capture times go on from the right ones.
+FORWARD_US = 2_000_000
+# Set back by less, capture times stay ahead of it, so that they go on rising. By more, they would
+# be refused downstream for as long (5 minutes ahead is the most), so they begin anew.
+BACK_US = 300_000_000
+
+
+def monotonic_us() -> int:
+    """The clock of arrivals and ticks."""
+    return time.monotonic_ns() // 1000
+
+
+def must_begin_anew(wall_us: int, captured_us: int) -> bool:
+    """Whether capture times have come too far from the wall clock, both µs since 1970."""
+    return not -BACK_US <= wall_us - captured_us <= FORWARD_US
+
+
+class LiveTicks:
+    """Iterates over `Captured | Missing`, one per tick, until it is closed.
+
+    `seq` is gap-free from 0 within a run; each start is a run of its own. The first tick is when
+    the first frame comes, or when it is known that none does.
+    """
+
+    def __init__(
+        self,
+        camera: str,
+        source: LiveSource,
+        interval_us: int,
+        encoder: Encoder,
+        clock: Clock,
+        monotonic: Callable[[], int] = monotonic_us,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self.camera = camera
+        self._interval_us = interval_us
+        self._encoder = encoder
+        self._clock = clock
+        self._monotonic = monotonic
+        self._mailbox = Mailbox()
+        self._demand = TickDemand(interval_us, monotonic)
+        self._reader = Reader(camera, source, self._mailbox, self._demand, backoff)
+        self._closed = False
+
+    def __iter__(self) -> Iterator[Captured | Missing]:
+        self._reader.start()
+        while not self._closed and not self._mailbox.wait_for_news():
+            continue
+        while not self._closed:
+            yield from self._run()
+
+    def close(self) -> None:
+        """End the iteration, from any thread. The connection ends within its own time-outs."""
+        self._closed = True
+        self._reader.close()
+        self._demand.close()
+        self._mailbox.close()
+
+    def _run(self) -> Iterator[Captured | Missing]:
+        """One run: until it is closed, or the clock has been set."""
+        due_us = self._mailbox.first_arrived_us() or self._monotonic()
+        start_at_us = self._clock() - (self._monotonic() - due_us)
+        recorder = Recorder(
+            self.camera,
+            uuid.uuid4().hex,
+            start_at_us,
+            self._interval_us,
+            self._encoder,
+            self._clock,
+        )
+        chooser = Chooser(self._interval_us, due_us)
+        self._demand.begin(due_us)
+        while not self._closed:
+            for choice in self._choices(chooser):
+                yield recorder.record(choice.tick, self._outcome(choice))
+            now_us = self._monotonic()
+            if must_begin_anew(self._clock(), start_at_us + now_us - due_us):
+                log.warning("%s: the clock was set: a new run begins", self.camera)
+                return
+
+    def _choices(self, chooser: Chooser) -> Iterator[Choice]:
+        now_us = self._monotonic()
+        for arrival in self._mailbox.take((chooser.wake_us(now_us) - now_us) / 1e6):
+            yield from chooser.offer(arrival)
+        yield from chooser.decide(self._monotonic())
+
+    def _outcome(self, choice: Choice) -> Callable[[], Picture] | SourceError:
+        if choice.arrival is not None:
+            return choice.arrival.load
+        return self._mailbox.problem or SourceError("stalled", "no frame came for this tick")

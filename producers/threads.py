@@ -1,0 +1,132 @@
+"""One thread for each camera: it takes the ticks of its source and hands them on."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+from collections.abc import Callable, Iterator
+
+from producers.camera import encoder_of, open_camera
+from producers.live.ticks import LiveTicks, monotonic_us
+from producers.pace import Pace
+from producers.settings import CameraSettings
+from producers.source_settings import LIVE, LiveSettings
+from producers.sources.registry import build_live
+from runtime.errors import OnehertzError, UserError
+from runtime.kafka import now_us
+from schemas.messages import Captured, Missing
+
+log = logging.getLogger("onehertz.produce")
+
+Hand = Callable[[Captured | Missing], None]
+# Camera and run → the last tick of it that the broker has; -1 for none.
+LastSeq = Callable[[str, str], int]
+
+
+class CameraThread(threading.Thread):
+    """A camera that runs. `failure`: why it ended before its source did."""
+
+    def __init__(self, camera: str, hand: Hand) -> None:
+        super().__init__(name=camera, daemon=True)
+        self.failure: OnehertzError | None = None
+        self.handed = 0
+        self._hand = hand
+
+    def run(self) -> None:
+        try:
+            for record in self.records():
+                self._hand(record)
+                self.handed += 1
+        except OnehertzError as error:
+            log.error("%s", error)
+            self.failure = error
+
+    def records(self) -> Iterator[Captured | Missing]:
+        """The ticks, each when it is time for it. Raises UserError that names the camera."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Ask it to end, from any thread: at its next tick."""
+        raise NotImplementedError
+
+
+class RecordedCamera(CameraThread):
+    """Plays a recording; goes on behind the last tick that the broker has."""
+
+    def __init__(
+        self, camera: str, settings: CameraSettings, hand: Hand, last_seq: LastSeq
+    ) -> None:
+        super().__init__(camera, hand)
+        self._settings = settings
+        self._last_seq = last_seq
+        self._closed = threading.Event()
+
+    def records(self) -> Iterator[Captured | Missing]:
+        """See `CameraThread`."""
+        ticks = open_camera(self.name, self._settings, now_us)
+        try:
+            first = self._last_seq(self.name, ticks.run) + 1
+            if first:
+                log.info("%s: going on at tick %d", self.name, first)
+                ticks.skip_to(first)
+            yield from self._paced(iter(ticks), first)
+            log.info("%s: ended after %d ticks", self.name, first + self.handed)
+        finally:
+            ticks.close()
+
+    def close(self) -> None:
+        """See `CameraThread`."""
+        self._closed.set()
+
+    def _paced(
+        self, records: Iterator[Captured | Missing], first: int
+    ) -> Iterator[Captured | Missing]:
+        pace = Pace(self._settings.interval_us, self._settings.speed, monotonic_us(), first)
+        # Wait first, then take: a frame that waits here would be sent old.
+        for seq in itertools.count(first):
+            wait_us = pace.wait_us(seq, monotonic_us())
+            if self._is_over(seq) or self._closed.wait(wait_us / 1e6):
+                return
+            record = next(records, None)
+            if record is None:
+                return
+            yield record
+
+    def _is_over(self, seq: int) -> bool:
+        stop_after_s = self._settings.stop_after_s
+        return stop_after_s is not None and seq * self._settings.interval_us >= stop_after_s * 1e6
+
+
+class LiveCamera(CameraThread):
+    """Stays connected to a camera, as long as it takes."""
+
+    def __init__(
+        self, camera: str, source: LiveSettings, settings: CameraSettings, hand: Hand
+    ) -> None:
+        """Raises UserError that names the camera: a file with its password can't be read."""
+        super().__init__(camera, hand)
+        try:
+            live = build_live(source, settings.interval_us, monotonic_us)
+        except UserError as error:
+            raise UserError(f"camera {camera}: {error}") from error
+        self._ticks = LiveTicks(
+            camera, live, settings.interval_us, encoder_of(settings), now_us, monotonic_us
+        )
+
+    def records(self) -> Iterator[Captured | Missing]:
+        """See `CameraThread`."""
+        return iter(self._ticks)
+
+    def close(self) -> None:
+        """See `CameraThread`."""
+        self._ticks.close()
+
+
+def camera_thread(
+    camera: str, settings: CameraSettings, hand: Hand, last_seq: LastSeq
+) -> CameraThread:
+    """The camera as it is configured, not yet started. Raises UserError."""
+    if isinstance(settings.source, LIVE):
+        return LiveCamera(camera, settings.source, settings, hand)
+    return RecordedCamera(camera, settings, hand, last_seq)
