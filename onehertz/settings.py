@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from inference_worker.settings import InferSettings
-from producers.settings import CameraKey, CameraSettings
+from producers.settings import CameraKey, CameraSettings, ProduceSettings
 from runtime.checkpoint import CheckpointSettings
 from runtime.health import HealthSettings
 from runtime.kafka import KafkaSettings
@@ -30,6 +30,7 @@ class Settings(Section):
     rules: Rules = Field((), description="The alert rules.")
     line: LineSettings = LineSettings()
     kafka: KafkaSettings = KafkaSettings()
+    produce: ProduceSettings = ProduceSettings()
     gate: GateSettings = GateSettings()
     infer: InferSettings = InferSettings()
     sql: SqlSettings = SqlSettings()

@@ -6,81 +6,129 @@ a file goes on behind the last tick that the broker has.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 
 from confluent_kafka import KafkaException
 
-from producers.settings import CameraSettings
+from producers.courier import Courier, CourierLimits
+from producers.outlet import LiveOutlet, PatientOutlet
+from producers.settings import CameraSettings, ProduceSettings, SpoolSettings
+from producers.source_settings import LIVE
+from producers.spool import Spool, Tick
 from producers.threads import CameraThread, camera_thread
 from runtime.context import Context
-from runtime.errors import FatalError
+from runtime.errors import FatalError, Unreachable
 from runtime.kafka import as_fatal, reader, received
 from runtime.reading import read_tail
 from runtime.sender import Sender
 from runtime.topics import check_topics
-from schemas.codec import decode_raw, encode_frame
+from schemas.codec import decode_raw
 from schemas.errors import DecodeError
-from schemas.messages import Captured, Missing
 
-STAGE: Final = "produce"
+log = logging.getLogger("onehertz.produce")
+
 # Records per partition that are looked at for a camera's last tick. One that is not among them
 # starts at its first tick again: every stage takes what it has seen before for a repeat.
 _TAIL_RECORDS = 200
 _FLUSH_S = 3600.0  # the lifecycle's deadline ends it sooner
+_LAST_CHANCE_S = 5.0  # for what else stays on disk
 
 
-def run_produce(context: Context, cameras: Mapping[str, CameraSettings]) -> None:
+def run_produce(
+    context: Context, settings: ProduceSettings, cameras: Mapping[str, CameraSettings]
+) -> None:
     """Run all cameras until their sources end or `context.stop` is requested.
 
     Raises UserError; FatalError when Kafka refuses a message, or when a camera's source failed
     (after the others have ended).
     """
-    check_topics(context.kafka, context.line, ["frames-raw"])
-    last_seqs = _last_seqs(context)
-    outlet = _Outlet(context)
-    threads = [
-        camera_thread(camera, settings, outlet.hand, lambda *run: last_seqs.get(run, -1))
-        for camera, settings in cameras.items()
-    ]
-    for thread in threads:
-        thread.start()
-        context.stop.on_request(thread.close)
-    context.health.assigned = True
-    outlet.serve(threads)
-    outlet.sender.flush(_FLUSH_S)
+    all_live = all(isinstance(one.source, LIVE) for one in cameras.values())
+    _check_topic(context, may_be_away=all_live)
+    # Only recordings go on where they were.
+    last_seqs = {} if all_live else _last_seqs(context)
+    patient = PatientOutlet(context)
+    outlets: list[PatientOutlet | LiveOutlet] = [patient]
+    with ExitStack() as opened:
+        live = patient.hand
+        if any(isinstance(one.source, LIVE) for one in cameras.values()):
+            outlet = opened.enter_context(_live_outlet(context, settings.spool))
+            outlets.append(outlet)
+            live = outlet.hand
+        threads = [
+            camera_thread(
+                camera,
+                one,
+                live if isinstance(one.source, LIVE) else patient.hand,
+                lambda *run: last_seqs.get(run, -1),
+            )
+            for camera, one in cameras.items()
+        ]
+        for thread in threads:
+            thread.start()
+            context.stop.on_request(thread.close)
+        context.health.assigned = True
+        _serve(context, outlets, threads)
     failed = [thread for thread in threads if thread.failure is not None]
     if failed:
         names = "; ".join(str(thread.failure) for thread in failed)
         raise FatalError(f"{len(failed)} of {len(threads)} cameras failed: {names}")
 
 
-class _Outlet:
-    """From the cameras' threads to the topic."""
+def _check_topic(context: Context, *, may_be_away: bool) -> None:
+    """Raises UserError for a topic that isn't there or isn't right, and for no broker.
 
-    def __init__(self, context: Context) -> None:
-        self.sender = Sender(context.kafka)
-        self._context = context
-        self._topic = context.line.topic("frames-raw")
+    `may_be_away`: live cameras begin without a broker too, their ticks go to disk.
+    """
+    try:
+        check_topics(context.kafka, context.line, ["frames-raw"])
+    except Unreachable as error:
+        if not may_be_away:
+            raise
+        log.warning("%s; the cameras begin without it", error)
 
-    def hand(self, record: Captured | Missing) -> None:
-        """Queue a tick; waits while the queue is full. Raises FatalError as `Sender.send` does."""
-        took_us, gave_us = record.stages[STAGE]
-        self.sender.send(self._topic, encode_frame(record, STAGE))
-        metrics = self._context.metrics
-        metrics.count("onehertz_records_given_total", stage=STAGE, status=record.status)
-        metrics.count("onehertz_busy_seconds_total", (gave_us - took_us) / 1e6, stage=STAGE)
 
-    def serve(self, threads: list[CameraThread]) -> None:
-        """Serve acknowledgements and health until all cameras have ended."""
-        handed_before = -1
-        while any(thread.is_alive() for thread in threads):
-            self.sender.poll(0.2)
-            handed = sum(thread.handed for thread in threads)
-            self._context.health.beat(
-                progressed=handed != handed_before, waiting_for_work=len(self.sender) == 0
-            )
-            handed_before = handed
+def _serve(
+    context: Context,
+    outlets: Sequence[PatientOutlet | LiveOutlet],
+    threads: Sequence[CameraThread],
+) -> None:
+    """Serve acknowledgements and health until all cameras have ended and what they gave is safe."""
+    handed_before = -1
+    while any(thread.is_alive() for thread in threads):
+        for outlet in outlets:
+            outlet.serve()
+        handed = sum(thread.handed for thread in threads)
+        idle = not any(len(outlet) for outlet in outlets)
+        context.health.beat(progressed=handed != handed_before, waiting_for_work=idle)
+        handed_before = handed
+    for outlet in outlets:
+        outlet.finish(_FLUSH_S if isinstance(outlet, PatientOutlet) else _LAST_CHANCE_S)
+
+
+@contextmanager
+def _live_outlet(context: Context, settings: SpoolSettings) -> Iterator[LiveOutlet]:
+    """Raises UserError where the spool can't be used."""
+    spool = Spool(settings.path, settings.max_bytes)
+    try:
+        if spool.rows:
+            log.info("%d ticks on disk from before are sent first", spool.rows)
+        sender = Sender(context.kafka)
+        topic = context.line.topic("frames-raw")
+
+        def send(tick: Tick, landed: Callable[[], None]) -> None:
+            sender.send(topic, tick.wire, acknowledged=lambda _: landed())
+
+        limits = CourierLimits(
+            # Half of what the client takes, so that sending never waits.
+            window_bytes=context.kafka.send_buffer_bytes // 2,
+            replay_per_s=settings.replay_per_s,
+            max_age_us=round(settings.max_age_s * 1e6),
+        )
+        yield LiveOutlet(context, sender, Courier(spool, send, limits, settings.mode))
+    finally:
+        spool.close()
 
 
 def _last_seqs(context: Context) -> dict[tuple[str, str], int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
@@ -30,6 +31,36 @@ def _plausible(moment: datetime) -> datetime:
     if moment < datetime(2000, 1, 1, tzinfo=UTC):
         raise ValueError("capture times before 2000 are refused by the line")
     return moment
+
+
+class SpoolSettings(Section):
+    """Where live cameras' ticks wait while the broker is away."""
+
+    mode: Literal["outage", "always"] = Field(
+        "outage",
+        description="outage: what the broker does not take goes to disk; always: each tick is on"
+        " disk before it is sent.",
+    )
+    path: Path = Field(
+        Path(".onehertz/spool"), description="A folder on disk, of this producer alone."
+    )
+    max_bytes: int = Field(
+        10_000_000_000,
+        ge=10_000_000,
+        description="On disk at most; then the oldest frames become missing ticks (spool-full).",
+    )
+    max_age_s: float = Field(
+        172_800.0, gt=0.0, description="Older frames become missing ticks too."
+    )
+    replay_per_s: float = Field(
+        200.0, gt=0.0, le=100_000.0, description="Ticks from disk at most, once the broker is back."
+    )
+
+
+class ProduceSettings(Section):
+    """The producers: what all their cameras share."""
+
+    spool: SpoolSettings = SpoolSettings()
 
 
 class CameraSettings(Section):

@@ -2,6 +2,7 @@
 
 OnehertzError
 ├── UserError           the user can mend it: one line, no traceback, exit 2
+│   └── Unreachable     or it comes back by itself: a role ends with 1, and may be tried again
 └── FatalError          this process can't go on: one line, exit 1; a restart may help
     ├── Fenced          another process owns this work now: drop everything, rejoin
     └── TooManyFailures so many messages fail in a row that the stage is what is broken
@@ -19,6 +20,10 @@ class OnehertzError(Exception):
 
 class UserError(OnehertzError):
     """Something the user can mend. Its text says what is wrong, where, and what to do."""
+
+
+class Unreachable(UserError):
+    """A server does not answer: its address is wrong, or it is away."""
 
 
 class FatalError(OnehertzError):
@@ -39,5 +44,6 @@ __all__ = [
     "InvalidMessage",
     "OnehertzError",
     "TooManyFailures",
+    "Unreachable",
     "UserError",
 ]

@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from runtime.dead_letters import Origin
-from runtime.errors import FatalError, UserError
+from runtime.errors import FatalError, Unreachable, UserError
 from runtime.secrets import reveal
 from runtime.settings import Section
 from schemas import headers as h
@@ -121,7 +121,7 @@ def made(kind: type[Client], config: dict[str, Any]) -> Client:
 def admin_client(settings: KafkaSettings) -> AdminClient:
     """An admin client of a Kafka that answers.
 
-    Raises UserError: none does within ANSWER_S; with what librdkafka says why.
+    Raises Unreachable: none does within ANSWER_S; with what librdkafka says why.
     """
     config = connection(settings)
     del config["allow.auto.create.topics"]
@@ -132,7 +132,7 @@ def admin_client(settings: KafkaSettings) -> AdminClient:
     except KafkaException as error:
         admin.poll(0)  # serves error_cb
         reasons = [why for why in heard if "brokers are down" not in why] or [text_of(error)]
-        raise UserError(
+        raise Unreachable(
             f"kafka.bootstrap_servers: no Kafka answers at {settings.bootstrap_servers} "
             f"({reasons[-1]}); start it ('onehertz up' starts an embedded one) or correct the "
             "section kafka of the settings"

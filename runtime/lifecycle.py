@@ -18,7 +18,7 @@ from typing import Final
 
 from pydantic import Field
 
-from runtime.errors import FatalError, UserError
+from runtime.errors import FatalError, Unreachable, UserError
 from runtime.settings import Section
 
 log = logging.getLogger("onehertz")
@@ -89,7 +89,8 @@ def run_role(role: Callable[[Stop], None], *, drain_deadline_s: float) -> int:
     except UserError as error:
         for line in str(error).splitlines():
             log.error("%s", line)
-        return EXIT_USAGE
+        # A supervisor tries again what may come back; what is configured wrongly stays so.
+        return EXIT_FAILED if isinstance(error, Unreachable) else EXIT_USAGE
     except FatalError as error:
         log.error("stopped: %s", error)  # one clear line, no traceback
         return EXIT_FAILED

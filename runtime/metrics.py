@@ -34,6 +34,8 @@ CounterName = Literal[
     "onehertz_fenced_total",
     # Counter: records that retention deleted before they were read. Labels: stage.
     "onehertz_expired_total",
+    # Counter: ticks whose picture was given up, because the spool was full. Labels: stage.
+    "onehertz_spool_full_total",
     # Counter: alert changes. Labels: rule, change.
     "onehertz_alerts_total",
 ]
@@ -43,6 +45,8 @@ GaugeName = Literal[
     "onehertz_lag_records",
     # Gauge: 1 for the model that serves. Labels: model, backend, device, precision.
     "onehertz_model_info",
+    # Gauge: ticks on a producer's disk that the broker has not. Labels: stage.
+    "onehertz_spooled_ticks",
     # Gauge: cameras that this process has state of. Labels: stage.
     "onehertz_cameras",
 ]

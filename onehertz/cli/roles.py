@@ -68,7 +68,7 @@ def produce(settings: Settings, chosen: tuple[str, ...]) -> None:
     cameras = {c: s for c, s in settings.cameras.items() if not chosen or c in chosen}
     if not cameras:
         raise UserError("cameras: there are none; add one to onehertz.yaml, see the README")
-    _run("produce", settings, None, lambda context: run_produce(context, cameras))
+    _run("produce", settings, None, lambda context: run_produce(context, settings.produce, cameras))
 
 
 @click.command(epilog="Example: onehertz gate --slot gate-1")

@@ -8,7 +8,7 @@ import psycopg
 from psycopg import IsolationLevel
 from psycopg.conninfo import conninfo_to_dict
 
-from runtime.errors import UserError
+from runtime.errors import Unreachable, UserError
 from sinks.sql.settings import UNREADABLE_DSN
 
 _SECRETS = (
@@ -20,7 +20,7 @@ _SECRETS = (
 )
 
 
-class DatabaseUnavailable(UserError):
+class DatabaseUnavailable(Unreachable):
     """The database could not be reached or refused us. `retriable()` is true of it."""
 
 

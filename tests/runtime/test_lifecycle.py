@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 # What every process of these tests does around its own part: `stop` is there.
 FRAME = """
 import logging, os, sys, threading, time
-from runtime.errors import FatalError, Fenced, UserError
+from runtime.errors import FatalError, Fenced, Unreachable, UserError
 from runtime.lifecycle import run_role
 from runtime.logs import LogSettings, configure
 configure(LogSettings(), "test", ["hunter2"])
@@ -159,6 +159,13 @@ def test_the_deadline_counts_until_the_process_has_ended(start: Callable[..., Pr
 def test_what_the_user_can_mend_is_a_line_each_and_2(start: Callable[..., Process]) -> None:
     code, said = start('raise UserError("a: wrong\\nb: too, hunter2")').end()
     assert (code, said) == (2, ["test    ERROR a: wrong", "test    ERROR b: too, ***"])
+
+
+def test_a_server_that_is_away_is_a_line_each_and_1_since_it_may_come_back(
+    start: Callable[..., Process],
+) -> None:
+    code, said = start('raise Unreachable("a: no answer\\nb: try c")').end()
+    assert (code, said) == (1, ["test    ERROR a: no answer", "test    ERROR b: try c"])
 
 
 @pytest.mark.parametrize("kind", ["FatalError", "Fenced"])

@@ -149,7 +149,7 @@ def test_a_login_that_kafka_refuses_shows_no_secret(
     assert isinstance(kafka, dict)
     refused = {"security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": "PLAIN"}
     role = start("sink alerts", line | {"kafka": kafka | refused})
-    assert role.end() == 2
+    assert role.end() == 1  # it may be put right at the server, so it may be tried again
     assert "SASL PLAIN mechanism handshake failed" in role.lines()[-1]
     assert shown([SASL_SECRET], *role.lines()) == []
 

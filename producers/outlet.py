@@ -1,0 +1,96 @@
+"""From the cameras' threads to frames-raw."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Final
+
+from producers.courier import Courier
+from producers.spool import Tick, without_picture
+from runtime.context import Context
+from runtime.kafka import now_us
+from runtime.sender import Sender
+from schemas.codec import encode_frame
+from schemas.messages import Captured, Missing
+
+STAGE: Final = "produce"
+# Of ticks that wait for the thread that sends or keeps them: more only where the disk stands still.
+MAX_WAITING_BYTES = 64_000_000
+
+
+def count(context: Context, record: Captured | Missing) -> None:
+    """A tick that has been handed on."""
+    took_us, gave_us = record.stages[STAGE]
+    context.metrics.count("onehertz_records_given_total", stage=STAGE, status=record.status)
+    context.metrics.count("onehertz_busy_seconds_total", (gave_us - took_us) / 1e6, stage=STAGE)
+
+
+class PatientOutlet:
+    """For recordings, which can wait: whoever hands on too much waits until there is room."""
+
+    def __init__(self, context: Context) -> None:
+        self._sender = Sender(context.kafka)
+        self._context = context
+        self._topic = context.line.topic("frames-raw")
+
+    def hand(self, record: Captured | Missing) -> None:
+        """Queue a tick; waits while the queue is full. Raises FatalError as `Sender.send` does."""
+        self._sender.send(self._topic, encode_frame(record, STAGE))
+        count(self._context, record)
+
+    def serve(self) -> None:
+        """Serve acknowledgements for a moment."""
+        self._sender.poll(0.2)
+
+    def finish(self, timeout_s: float) -> None:
+        """Wait for all acknowledgements."""
+        self._sender.flush(timeout_s)
+
+    def __len__(self) -> int:
+        return len(self._sender)
+
+
+class LiveOutlet:
+    """For live cameras, which can't wait: `hand` never does, a courier takes what was handed on."""
+
+    def __init__(self, context: Context, sender: Sender, courier: Courier) -> None:
+        self._context = context
+        self._sender = sender
+        self._courier = courier
+        self._lock = threading.Lock()
+        self._handed: list[Tick] = []
+        self._handed_bytes = 0
+
+    def hand(self, record: Captured | Missing) -> None:
+        """Take a tick, at once. Where too many wait, it loses its picture."""
+        wire = encode_frame(record, STAGE)
+        with self._lock:
+            if self._handed_bytes > MAX_WAITING_BYTES:
+                wire = without_picture(wire, "the disk does not keep up")
+            tick = Tick(record.camera, record.captured_at_us, wire)
+            self._handed.append(tick)
+            self._handed_bytes += tick.size
+        count(self._context, record)
+
+    def serve(self) -> None:
+        """Send, keep and replay for a moment. On one thread. Raises FatalError."""
+        with self._lock:
+            handed, self._handed, self._handed_bytes = self._handed, [], 0
+        mono_us = time.monotonic_ns() // 1000
+        self._courier.take(handed, mono_us)
+        lost = self._courier.step(mono_us, now_us())
+        if lost:
+            self._context.metrics.count("onehertz_spool_full_total", lost, stage=STAGE)
+        self._context.metrics.set("onehertz_spooled_ticks", self._courier.spooled, stage=STAGE)
+        self._sender.poll(0.05)
+
+    def finish(self, timeout_s: float) -> None:
+        """Keep on disk what the broker does not take in that time."""
+        self.serve()
+        self._sender.flush(timeout_s)
+        self.serve()
+        self._courier.keep_all(time.monotonic_ns() // 1000)
+
+    def __len__(self) -> int:
+        return len(self._handed) + self._courier.in_flight

@@ -1,0 +1,211 @@
+"""Ticks on disk until the broker has them: bounded, in order, and whole after a crash.
+
+SQLite with a write-ahead log, synced at each commit: what `append` returned from survives kill -9
+and a power cut. When there is too much, the oldest frames lose their bytes first: each becomes a
+*missing* tick, so that ticks still add up.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from runtime.errors import FatalError, UserError
+from schemas.codec import decode_raw, encode_frame
+from schemas.messages import Captured, Missing
+from schemas.wire import Received, Wire
+
+# What a row costs beside its value: headers, key, index.
+_ROW_BYTES = 1000
+_SHRINK_ROWS = 64
+_MISSING_BYTES = 4_000  # a record with less has no picture to lose
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS ticks (
+    id INTEGER PRIMARY KEY,
+    camera TEXT NOT NULL,
+    captured_us INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,  -- of `value`
+    headers BLOB NOT NULL,
+    value BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS by_camera ON ticks (camera, captured_us, id);
+CREATE INDEX IF NOT EXISTS by_age ON ticks (captured_us, bytes);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A record ready to be sent."""
+
+    camera: str
+    captured_us: int
+    wire: Wire
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes, about."""
+        return len(self.wire.value) + _ROW_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """A tick on disk."""
+
+    id: int
+    tick: Tick
+
+
+class Spool:
+    """The ticks of one producer process. Used by one thread."""
+
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        """Raises UserError where the folder can't be used, or another process has the spool."""
+        self._max_bytes = max_bytes
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(
+                folder / "ticks.sqlite3", isolation_level=None, check_same_thread=False, timeout=1
+            )
+            self._prepare()
+        except (OSError, sqlite3.Error) as error:
+            raise UserError(
+                f"produce.spool.path: {folder} can't be used: {error}; each producer needs one of"
+                " its own, on a disk with room"
+            ) from error
+        found = self._db.execute("SELECT count(*), coalesce(sum(bytes), 0) FROM ticks").fetchone()
+        self.rows, value_bytes = found
+        self.bytes = value_bytes + self.rows * _ROW_BYTES
+
+    def _prepare(self) -> None:
+        pragmas = ("auto_vacuum=INCREMENTAL", "journal_mode=WAL", "synchronous=FULL")
+        # Held for as long as it is open: two processes would send everything twice.
+        for pragma in (*pragmas, "locking_mode=EXCLUSIVE", "journal_size_limit=16000000"):
+            self._db.execute(f"PRAGMA {pragma}")
+        self._db.executescript(_TABLE)
+
+    def waiting(self) -> dict[str, int]:
+        """Ticks by camera."""
+        return dict(self._db.execute("SELECT camera, count(*) FROM ticks GROUP BY camera"))
+
+    def append(self, ticks: Sequence[Tick]) -> list[int]:
+        """Keep them; on disk when it returns. Their ids. Raises FatalError: the disk refuses."""
+        ids: list[int] = []
+        with _Transaction(self._db):
+            for tick in ticks:
+                headers = msgspec.msgpack.encode(tick.wire.headers)
+                done = self._db.execute(
+                    "INSERT INTO ticks (camera, captured_us, bytes, headers, value)"
+                    " VALUES (?, ?, ?, ?, ?)",
+                    (tick.camera, tick.captured_us, len(tick.wire.value), headers, tick.wire.value),
+                )
+                ids.append(done.lastrowid or 0)
+        self.rows += len(ticks)
+        self.bytes += sum(tick.size for tick in ticks)
+        return ids
+
+    def read(self, camera: str, after_us: int, count: int) -> list[Spooled]:
+        """A camera's oldest ticks that were captured later than that."""
+        rows = self._db.execute(
+            "SELECT id, captured_us, headers, value FROM ticks"
+            " WHERE camera = ? AND captured_us > ? ORDER BY captured_us, id LIMIT ?",
+            (camera, after_us, count),
+        )
+        return [
+            Spooled(row, Tick(camera, captured_us, _wire(camera, headers, value)))
+            for row, captured_us, headers, value in rows
+        ]
+
+    def delete(self, ids: Iterable[int]) -> None:
+        """The broker has them."""
+        with _Transaction(self._db):
+            for row in ids:
+                gone = self._db.execute(
+                    "DELETE FROM ticks WHERE id = ? RETURNING bytes", (row,)
+                ).fetchone()
+                if gone is not None:
+                    self.rows -= 1
+                    self.bytes -= gone[0] + _ROW_BYTES
+        if not self.rows:
+            self._db.execute("PRAGMA incremental_vacuum")
+
+    def shrink(self, oldest_us: int) -> int:
+        """Take the bytes of the oldest frames until it fits, and of all captured before a moment.
+
+        How many have lost them. Where even what is left is too much, the oldest ticks go.
+        """
+        lost = 0
+        while rows := self._too_much(oldest_us):
+            with _Transaction(self._db):
+                for row, camera, headers, value in rows:
+                    self._replace(row, without_picture(_wire(camera, headers, value)), len(value))
+            lost += len(rows)
+        while self.bytes > self._max_bytes and self.rows:
+            found = self._db.execute(
+                "SELECT id FROM ticks ORDER BY captured_us LIMIT ?", (_SHRINK_ROWS,)
+            )
+            self.delete([row for (row,) in found.fetchall()])
+        return lost
+
+    def _too_much(self, oldest_us: int) -> list[tuple[int, str, bytes, bytes]]:
+        until_us = 1 << 62 if self.bytes > self._max_bytes else oldest_us
+        return self._db.execute(
+            "SELECT id, camera, headers, value FROM ticks WHERE bytes > ? AND captured_us < ?"
+            " ORDER BY captured_us LIMIT ?",
+            (_MISSING_BYTES, until_us, _SHRINK_ROWS),
+        ).fetchall()
+
+    def _replace(self, row: int, wire: Wire, old_bytes: int) -> None:
+        headers = msgspec.msgpack.encode(wire.headers)
+        self._db.execute(
+            "UPDATE ticks SET bytes = ?, headers = ?, value = ? WHERE id = ?",
+            (len(wire.value), headers, wire.value, row),
+        )
+        self.bytes += len(wire.value) - old_bytes
+
+    def close(self) -> None:
+        self._db.close()
+
+
+class _Transaction:
+    """All or nothing. Raises FatalError where the disk refuses."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, _: object) -> None:
+        try:
+            self._db.execute("ROLLBACK" if kind else "COMMIT")
+        except sqlite3.Error as failure:
+            raise FatalError(f"the spool can't be written: {failure}") from failure
+        if kind is not None and issubclass(kind, sqlite3.Error):
+            raise FatalError(f"the spool can't be written: {error}")
+
+
+def without_picture(wire: Wire, detail: str = "the spool was full") -> Wire:
+    """The same tick as a *missing* one."""
+    record = decode_raw(Received(wire.key, wire.value, list(wire.headers)))
+    if not isinstance(record, Captured):
+        return wire
+    missing = Missing(
+        camera=record.camera,
+        captured_at=record.captured_at,
+        run=record.run,
+        seq=record.seq,
+        reason="spool-full",
+        detail=detail,
+        stages=record.stages,
+    )
+    return encode_frame(missing, "produce")
+
+
+def _wire(camera: str, headers: bytes, value: bytes) -> Wire:
+    pairs = msgspec.msgpack.decode(headers, type=list[tuple[str, bytes]])
+    return Wire(camera.encode(), value, pairs)
