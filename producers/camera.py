@@ -87,7 +87,13 @@ def open_camera(camera: str, settings: CameraSettings, clock: Clock) -> CameraTi
 
 def encoder_of(settings: CameraSettings) -> Encoder:
     """What makes a camera's pictures into JPEGs."""
-    return Encoder(settings.jpeg_quality, settings.longest_side, settings.mask)
+    return Encoder(
+        settings.jpeg_quality,
+        settings.longest_side,
+        settings.mask,
+        settings.mask_style,
+        settings.max_jpeg_bytes,
+    )
 
 
 def _played_us(source: Source, settings: CameraSettings) -> int | None:

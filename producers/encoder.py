@@ -8,10 +8,14 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from producers.mask import paint_masks
+from producers.mask import MaskStyle, paint_masks
 from producers.settings import Polygon
 from producers.sources.base import Image, Picture, SourceError
 from vision.jpeg import encode_bgr
+
+# Below this a detector sees the code's own blocks; a smaller picture serves it better.
+COARSEST = 30
+_MOST_SHRINKS = 12  # to 3 % of a side: from there any budget that the settings allow is kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,27 +29,59 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
-    """`quality`: 1 to 100. `longest_side`: larger pictures are shrunk to it, in their own shape."""
+    """`quality`: 1 to 100. `longest_side`: larger pictures are shrunk to it, in their own shape.
+
+    `max_bytes`: of a JPEG. What would be larger is coded more coarsely, and made smaller where that
+    is not enough.
+    """
 
     quality: int = 85
     longest_side: int | None = None
     masks: Sequence[Polygon] = ()
+    mask_style: MaskStyle = "black"
+    max_bytes: int | None = None
 
     def encode(self, picture: Picture) -> Encoded:
         """The camera's own JPEG, byte for byte, where nothing asks for another one.
+
+        The same picture gives the same bytes.
 
         Raises SourceError('undecodable') where the picture can't be had or not be encoded.
         """
         width, height = self._size_of(picture)
         untouched = not self.masks and (width, height) == (picture.width, picture.height)
-        if picture.jpeg is not None and untouched:
+        if picture.jpeg is not None and untouched and self._fits(picture.jpeg):
             return Encoded(picture.jpeg, width, height)
         image = picture.pixels()
-        paint_masks(image, self.masks)
-        if (width, height) != (picture.width, picture.height):
-            smaller = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-            image = np.asarray(smaller, dtype=np.uint8)
-        return Encoded(self._to_jpeg(image), width, height)
+        paint_masks(image, self.masks, self.mask_style)
+        image = _resized(image, width, height)
+        for _ in range(_MOST_SHRINKS):
+            jpeg = self._within_budget(image)
+            if self._fits(jpeg):
+                break
+            height, width = image.shape[:2]
+            image = _resized(image, max(1, width * 3 // 4), max(1, height * 3 // 4))
+        height, width = image.shape[:2]
+        return Encoded(jpeg, width, height)
+
+    def _fits(self, jpeg: bytes) -> bool:
+        return self.max_bytes is None or len(jpeg) <= self.max_bytes
+
+    def _within_budget(self, image: Image) -> bytes:
+        """At the best quality that fits, else at the coarsest."""
+        jpeg = self._to_jpeg(image, self.quality)
+        if self._fits(jpeg):
+            return jpeg
+        low, high = min(COARSEST, self.quality), self.quality
+        best = self._to_jpeg(image, low)
+        while high - low > 1 and self._fits(best):
+            middle = (low + high) // 2
+            jpeg = self._to_jpeg(image, middle)
+            if self._fits(jpeg):
+                low, best = middle, jpeg
+            else:
+                high = middle
+        return best
 
     def _size_of(self, picture: Picture) -> tuple[int, int]:
         width, height = picture.width, picture.height
@@ -54,9 +90,16 @@ class Encoder:
         factor = self.longest_side / max(width, height)
         return max(1, round(width * factor)), max(1, round(height * factor))
 
-    def _to_jpeg(self, image: Image) -> bytes:
+    def _to_jpeg(self, image: Image, quality: int) -> bytes:
         try:
-            return encode_bgr(image, self.quality)
+            return encode_bgr(image, quality)
         except (cv2.error, ValueError) as error:
             height, width = image.shape[:2]
             raise SourceError("undecodable", f"no JPEG can hold {width}x{height} px") from error
+
+
+def _resized(image: Image, width: int, height: int) -> Image:
+    if image.shape[:2] == (height, width):
+        return image
+    smaller = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(smaller, dtype=np.uint8)

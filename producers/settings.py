@@ -91,8 +91,17 @@ class CameraSettings(Section):
     )
     mask: tuple[Annotated[Polygon, AfterValidator(_simple)], ...] = Field(
         (),
-        description="Polygons that are painted black before anything sees the frame: corners "
+        description="Polygons that are covered before anything sees the frame: corners "
         "[x, y] in fractions of its width and height.",
+    )
+    mask_style: Literal["black", "blur"] = Field(
+        "black", description="What covers them: black, or the frame in 24 cells, blurred."
+    )
+    max_jpeg_bytes: int | None = Field(
+        None,
+        ge=4_000,
+        description="Of a frame: larger ones are coded more coarsely, then made smaller; null: no"
+        " limit.",
     )
 
     @model_validator(mode="after")

@@ -69,8 +69,8 @@ def test_a_larger_picture_is_shrunk_in_its_own_shape_and_never_enlarged(
 
 
 def test_a_lower_quality_makes_a_smaller_jpeg() -> None:
-    noise = np.random.default_rng(1).integers(0, 255, (96, 160, 3), dtype=np.uint8)
-    small, large = (len(Encoder(quality).encode(picture_of(noise)).jpeg) for quality in (20, 95))
+    picture = picture_of(noise(160, 96))
+    small, large = (len(Encoder(quality).encode(picture).jpeg) for quality in (20, 95))
     assert small < large / 2
 
 
@@ -83,3 +83,30 @@ def test_a_picture_too_wide_for_any_jpeg_is_undecodable() -> None:
     strip = np.zeros((1, 70_000, 3), dtype=np.uint8)
     with pytest.raises(SourceError, match="no JPEG can hold 70000x1"):
         Encoder().encode(picture_of(strip))
+
+
+def noise(width: int, height: int) -> Image:
+    return np.random.default_rng(1).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("max_bytes", [4_000, 10_000, 40_000, 100_000, 300_000])
+def test_a_byte_budget_is_kept_even_by_noise(max_bytes: int) -> None:
+    encoded = Encoder(max_bytes=max_bytes).encode(picture_of(noise(640, 480)))
+    assert len(encoded.jpeg) <= max_bytes
+    assert decoded(encoded).shape[:2] == (encoded.height, encoded.width)
+
+
+def test_within_its_budget_a_picture_is_as_good_as_it_can_be() -> None:
+    picture = picture_of(noise(320, 240))
+    whole = Encoder().encode(picture)
+    assert Encoder(max_bytes=len(whole.jpeg)).encode(picture) == whole
+    tight = Encoder(max_bytes=len(whole.jpeg) * 9 // 10).encode(picture)
+    assert tight.width == 320  # coarser, not smaller
+    assert len(tight.jpeg) > len(whole.jpeg) * 8 // 10
+
+
+def test_a_cameras_own_jpeg_that_is_too_large_is_made_anew() -> None:
+    image = noise(320, 240)
+    own = Encoder(quality=95).encode(picture_of(image)).jpeg
+    assert Encoder(max_bytes=len(own)).encode(picture_of(image, own)).jpeg == own
+    assert len(Encoder(max_bytes=20_000).encode(picture_of(image, own)).jpeg) <= 20_000

@@ -48,3 +48,27 @@ def test_every_pixel_with_its_centre_inside_a_triangle_is_painted(
         sides.append((bx - ax) * (y - ay) - (by - ay) * (x - ax))
     inside = np.all([side > 1e-9 for side in sides], 0) | np.all([s < -1e-9 for s in sides], 0)
     assert image[inside].max(initial=0) == 0
+
+
+def test_a_blur_covers_the_same_pixels_and_leaves_the_others() -> None:
+    square = ((0.2, 0.2), (0.6, 0.2), (0.6, 0.8), (0.2, 0.8))
+    noise = np.random.default_rng(1).integers(0, 256, (96, 160, 3), dtype=np.uint8)
+    black, blurred = noise.copy(), noise.copy()
+    paint_masks(black, [square])
+    paint_masks(blurred, [square], "blur")
+    covered = (black == 0).all(axis=2)
+    assert np.array_equal(blurred[~covered], noise[~covered])
+    # Of noise with a deviation of 74 little is left once cells of 6 x 6 are averaged.
+    assert blurred[covered].std() < 20
+
+
+def test_a_blur_keeps_nothing_that_is_smaller_than_its_cells() -> None:
+    """Two frames that differ in a detail alone can't be told apart."""
+    whole = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
+    plain = np.full((480, 640, 3), 120, dtype=np.uint8)
+    detailed = plain.copy()
+    detailed[100:120:2, 200:220] = 125
+    detailed[101:120:2, 200:220] = 115
+    paint_masks(plain, [whole], "blur")
+    paint_masks(detailed, [whole], "blur")
+    assert np.abs(plain.astype(int) - detailed).max() <= 1
