@@ -14,6 +14,7 @@ from producers.sources.registry import build_source
 from producers.start import run_id, start_us
 from runtime.errors import UserError
 from schemas.messages import Captured, Missing
+from schemas.wire import MAX_JPEG_BYTES
 
 
 class CameraTicks:
@@ -92,7 +93,7 @@ def encoder_of(settings: CameraSettings) -> Encoder:
         settings.longest_side,
         settings.mask,
         settings.mask_style,
-        settings.max_jpeg_bytes,
+        settings.max_jpeg_bytes or MAX_JPEG_BYTES,
     )
 
 

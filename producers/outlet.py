@@ -39,9 +39,9 @@ class PatientOutlet:
         self._sender.send(self._topic, encode_frame(record, STAGE))
         count(self._context, record)
 
-    def serve(self) -> None:
-        """Serve acknowledgements for a moment."""
-        self._sender.poll(0.2)
+    def serve(self, seconds: float) -> None:
+        """Serve acknowledgements for so long."""
+        self._sender.poll(seconds)
 
     def finish(self, timeout_s: float) -> None:
         """Wait for all acknowledgements."""
@@ -73,8 +73,8 @@ class LiveOutlet:
             self._handed_bytes += tick.size
         count(self._context, record)
 
-    def serve(self) -> None:
-        """Send, keep and replay for a moment. On one thread. Raises FatalError."""
+    def serve(self, seconds: float) -> None:
+        """Send, keep and replay, for so long. On one thread. Raises FatalError."""
         with self._lock:
             handed, self._handed, self._handed_bytes = self._handed, [], 0
         mono_us = time.monotonic_ns() // 1000
@@ -83,13 +83,13 @@ class LiveOutlet:
         if lost:
             self._context.metrics.count("onehertz_spool_full_total", lost, stage=STAGE)
         self._context.metrics.set("onehertz_spooled_ticks", self._courier.spooled, stage=STAGE)
-        self._sender.poll(0.05)
+        self._sender.poll(seconds)
 
     def finish(self, timeout_s: float) -> None:
         """Keep on disk what the broker does not take in that time."""
-        self.serve()
+        self.serve(0.0)
         self._sender.flush(timeout_s)
-        self.serve()
+        self.serve(0.0)
         self._courier.keep_all(time.monotonic_ns() // 1000)
 
     def __len__(self) -> int:

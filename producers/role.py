@@ -7,17 +7,18 @@ a file goes on behind the last tick that the broker has.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 from confluent_kafka import KafkaException
 
 from producers.courier import Courier, CourierLimits
+from producers.fleet import Fleet
 from producers.outlet import LiveOutlet, PatientOutlet
 from producers.settings import CameraSettings, ProduceSettings, SpoolSettings
 from producers.source_settings import LIVE
 from producers.spool import Spool, Tick
-from producers.threads import CameraThread, camera_thread
+from producers.threads import CameraThread, Hand, camera_thread
 from runtime.context import Context
 from runtime.errors import FatalError, Unreachable
 from runtime.kafka import as_fatal, reader, received
@@ -34,46 +35,76 @@ log = logging.getLogger("onehertz.produce")
 _TAIL_RECORDS = 200
 _FLUSH_S = 3600.0  # the lifecycle's deadline ends it sooner
 _LAST_CHANCE_S = 5.0  # for what else stays on disk
+_MOMENT_S, _LONG_MOMENT_S = 0.02, 0.2  # a live tick waits for it, recordings do not
 
 
 def run_produce(
-    context: Context, settings: ProduceSettings, cameras: Mapping[str, CameraSettings]
+    context: Context,
+    settings: ProduceSettings,
+    cameras: Mapping[str, CameraSettings],
+    changed: Callable[[], Mapping[str, CameraSettings] | None] = lambda: None,
 ) -> None:
     """Run all cameras until their sources end or `context.stop` is requested.
 
-    Raises UserError; FatalError when Kafka refuses a message, or when a camera's source failed
-    (after the others have ended).
+    `changed`: the cameras anew, once after each change of them; asked many times a second. Raises
+    UserError; FatalError when Kafka refuses a message, or when a camera's source failed (after the
+    others have ended).
     """
     all_live = all(isinstance(one.source, LIVE) for one in cameras.values())
     _check_topic(context, may_be_away=all_live)
-    # Only recordings go on where they were.
-    last_seqs = {} if all_live else _last_seqs(context)
-    patient = PatientOutlet(context)
-    outlets: list[PatientOutlet | LiveOutlet] = [patient]
     with ExitStack() as opened:
-        live = patient.hand
-        if any(isinstance(one.source, LIVE) for one in cameras.values()):
-            outlet = opened.enter_context(_live_outlet(context, settings.spool))
-            outlets.append(outlet)
-            live = outlet.hand
-        threads = [
-            camera_thread(
-                camera,
-                one,
-                live if isinstance(one.source, LIVE) else patient.hand,
-                lambda *run: last_seqs.get(run, -1),
+        outlets = _Outlets(context, settings.spool, opened)
+        # Only recordings go on where they were.
+        last_seqs = {} if all_live else _last_seqs(context)
+
+        def make(camera: str, one: CameraSettings) -> CameraThread:
+            return camera_thread(
+                camera, one, outlets.hand(one), lambda *run: last_seqs.get(run, -1)
             )
-            for camera, one in cameras.items()
-        ]
-        for thread in threads:
-            thread.start()
-            context.stop.on_request(thread.close)
+
+        fleet = Fleet(make)
+        fleet.begin(cameras)
+        context.stop.on_request(fleet.close)
         context.health.assigned = True
-        _serve(context, outlets, threads)
-    failed = [thread for thread in threads if thread.failure is not None]
-    if failed:
-        names = "; ".join(str(thread.failure) for thread in failed)
-        raise FatalError(f"{len(failed)} of {len(threads)} cameras failed: {names}")
+        _serve(context, outlets, fleet, changed)
+    if fleet.failures:
+        names = "; ".join(map(str, fleet.failures.values()))
+        raise FatalError(f"{len(fleet.failures)} of {len(cameras)} cameras failed: {names}")
+
+
+class _Outlets:
+    """Where ticks are handed to; that of live cameras is opened for the first of them."""
+
+    def __init__(self, context: Context, settings: SpoolSettings, opened: ExitStack) -> None:
+        self._context = context
+        self._settings = settings
+        self._opened = opened
+        self._patient = PatientOutlet(context)
+        self._live: LiveOutlet | None = None
+
+    def hand(self, camera: CameraSettings) -> Hand:
+        """Raises UserError where the spool can't be used."""
+        if not isinstance(camera.source, LIVE):
+            return self._patient.hand
+        if self._live is None:
+            self._live = self._opened.enter_context(_live_outlet(self._context, self._settings))
+        return self._live.hand
+
+    def serve(self) -> None:
+        """Serve both for a moment."""
+        if self._live is not None:
+            self._live.serve(_MOMENT_S)
+        self._patient.serve(0.0 if self._live is not None else _LONG_MOMENT_S)
+
+    def finish(self) -> None:
+        """Wait for what recordings gave; keep what live cameras gave."""
+        if self._live is not None:
+            self._live.finish(_LAST_CHANCE_S)
+        self._patient.finish(_FLUSH_S)
+
+    @property
+    def idle(self) -> bool:
+        return not len(self._patient) and (self._live is None or not len(self._live))
 
 
 def _check_topic(context: Context, *, may_be_away: bool) -> None:
@@ -91,20 +122,22 @@ def _check_topic(context: Context, *, may_be_away: bool) -> None:
 
 def _serve(
     context: Context,
-    outlets: Sequence[PatientOutlet | LiveOutlet],
-    threads: Sequence[CameraThread],
+    outlets: _Outlets,
+    fleet: Fleet,
+    changed: Callable[[], Mapping[str, CameraSettings] | None],
 ) -> None:
     """Serve acknowledgements and health until all cameras have ended and what they gave is safe."""
     handed_before = -1
-    while any(thread.is_alive() for thread in threads):
-        for outlet in outlets:
-            outlet.serve()
-        handed = sum(thread.handed for thread in threads)
-        idle = not any(len(outlet) for outlet in outlets)
-        context.health.beat(progressed=handed != handed_before, waiting_for_work=idle)
-        handed_before = handed
-    for outlet in outlets:
-        outlet.finish(_FLUSH_S if isinstance(outlet, PatientOutlet) else _LAST_CHANCE_S)
+    while fleet.is_alive:
+        outlets.serve()
+        fleet.tend()
+        cameras = changed()
+        if cameras is not None and not context.stop.requested:
+            fleet.change(cameras)
+        context.health.beat(progressed=fleet.handed != handed_before, waiting_for_work=outlets.idle)
+        handed_before = fleet.handed
+    fleet.tend()
+    outlets.finish()
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, mo
 from producers.source_settings import LIVE, SourceSettings
 from runtime.settings import Section
 from schemas.messages import CAMERA_PATTERN
+from schemas.wire import MAX_JPEG_BYTES
 from vision.zones import Zone
 
 # Keys of the configuration's `cameras:` mapping.
@@ -100,8 +101,9 @@ class CameraSettings(Section):
     max_jpeg_bytes: int | None = Field(
         None,
         ge=4_000,
-        description="Of a frame: larger ones are coded more coarsely, then made smaller; null: no"
-        " limit.",
+        le=MAX_JPEG_BYTES,
+        description="Of a frame: larger ones are coded more coarsely, then made smaller; null: as"
+        " many as a message can have, 8 MB.",
     )
 
     @model_validator(mode="after")

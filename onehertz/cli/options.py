@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from onehertz.settings import Settings
+from onehertz.watching import SettingsWatch
 from runtime.environment import CONFIG
 from runtime.errors import UserError
 from runtime.settings import load
@@ -40,9 +41,21 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
+def settings_watch() -> SettingsWatch:
+    """Of the file that the running command's settings come from."""
+    parameters = click.get_current_context().params
+    config, overrides = parameters["config"], parameters["overrides"]
+    path = _path(config)
+    return SettingsWatch(path, lambda: read_settings(path, overrides))
+
+
+def _path(config: Path | None) -> Path | None:
+    return config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
+
+
 def read_settings(config: Path | None, overrides: tuple[str, ...] = ()) -> Settings:
     """The settings of all layers. Raises UserError with a line for each problem."""
-    path = config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
+    path = _path(config)
     pairs = {}
     for override in overrides:
         key, equals, value = override.partition("=")

@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 import click
 
-from onehertz.cli.options import with_settings
+from onehertz.cli.options import settings_watch, with_settings
 from onehertz.settings import Settings
+from producers.settings import CameraSettings
 from runtime.context import Context
 from runtime.environment import FAILPOINT
 from runtime.errors import UserError
@@ -65,10 +66,29 @@ def produce(settings: Settings, chosen: tuple[str, ...]) -> None:
     unknown = set(chosen) - settings.cameras.keys()
     if unknown:
         raise UserError(f"--camera: not in the settings: {', '.join(sorted(unknown))}")
-    cameras = {c: s for c, s in settings.cameras.items() if not chosen or c in chosen}
+
+    def cameras_of(current: Settings) -> dict[str, CameraSettings]:
+        return {c: s for c, s in current.cameras.items() if not chosen or c in chosen}
+
+    cameras = cameras_of(settings)
     if not cameras:
         raise UserError("cameras: there are none; add one to onehertz.yaml, see the README")
-    _run("produce", settings, None, lambda context: run_produce(context, settings.produce, cameras))
+    watch = settings_watch()
+
+    def changed() -> dict[str, CameraSettings] | None:
+        current = watch.changed()
+        if current is None:
+            return None
+        # The log hides what the new settings keep secret, and the old ones too.
+        configure(settings.log, "produce", [*secrets_in(settings), *secrets_in(current)])
+        return cameras_of(current)
+
+    _run(
+        "produce",
+        settings,
+        None,
+        lambda context: run_produce(context, settings.produce, cameras, changed),
+    )
 
 
 @click.command(epilog="Example: onehertz gate --slot gate-1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from fractions import Fraction
 from pathlib import Path
@@ -92,3 +93,43 @@ def test_an_outage_with_a_kill_in_it_costs_no_tick_that_was_kept(
     assert sum(isinstance(one, Captured) for one in records["door"]) > 40
     assert SECRET not in log
     assert SECRET not in repr(records)
+
+
+def test_cameras_are_added_and_taken_out_while_it_runs_and_a_broken_edit_changes_nothing(
+    servers: Servers, tmp_path: Path
+) -> None:
+    def edit(line: Line, cameras: object) -> None:
+        content = json.loads(line.config.read_text())
+        line.config.write_text(json.dumps(content | {"cameras": cameras}))
+
+    def ticks(line: Line, camera: str) -> int:
+        return len(raw_records(line).get(camera, []))
+
+    with HttpCamera() as http:
+        snapshot = {"kind": "snapshot", "url": f"http://{http.place}/snapshot.jpg"}
+        yard = {"source": snapshot, "interval_s": INTERVAL_S}
+        door = {**yard, "source": {**snapshot, "password": SECRET}}
+        overrides = {
+            "cameras": {"yard": yard},
+            "produce": {"spool": {"path": str(tmp_path / "spool")}},
+        }
+        with open_line(servers, tmp_path, 0, overrides) as line:
+            line.start("produce")
+            eventually(lambda: ticks(line, "yard") >= 3, 60, why="the first camera ticks")
+            edit(line, {"yard": yard, "door": door})
+            eventually(lambda: ticks(line, "door") >= 3, 60, why="the second camera ticks")
+            edit(line, {"yard": {**yard, "intervall_s": 5}})
+            log = line.processes["produce-1"].log
+            eventually(lambda: "stays in force" in log.read_text(), 30, why="it is refused")
+            before = ticks(line, "door")
+            eventually(lambda: ticks(line, "door") > before, 30, why="the second camera goes on")
+            edit(line, {"door": door})
+            eventually(lambda: "yard: taken out" in log.read_text(), 30)
+            line.terminate_all()
+            records = raw_records(line)
+            said = log.read_text()
+    assert "intervall_s" in said
+    assert SECRET not in said
+    for of_camera in records.values():
+        assert len({record.run for record in of_camera}) == 1  # none began anew
+        assert [record.seq for record in of_camera] == list(range(len(of_camera)))

@@ -74,7 +74,7 @@ class Line:
         self.processes: dict[str, RoleProcess] = {}
         self.deaths: list[tuple[str, int]] = []  # name and exit code, of their own accord
         self.notes: list[str] = []  # a line for each fault
-        self._config = config
+        self.config = config
         self._down: set[str] = set()  # ended or not yet back, on purpose
         self._connection: psycopg.Connection | None = None  # for counting rows
 
@@ -88,8 +88,8 @@ class Line:
             name = f"{role}-{number}"
             command = _COMMANDS[role]
             slot = (name,) if "--slot" in command else ()
-            arguments = [*command, *slot, "--config", str(self._config)]
-            self.processes[name] = RoleProcess(name, arguments, self._config.parent)
+            arguments = [*command, *slot, "--config", str(self.config)]
+            self.processes[name] = RoleProcess(name, arguments, self.config.parent)
             point = (failpoints or {}).get(number)
             self.processes[name].start({FAILPOINT: point} if point else None)
 
