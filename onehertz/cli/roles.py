@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 
@@ -59,8 +60,24 @@ def _wants(settings: Settings) -> bool:
 @click.command(epilog="Example: onehertz produce --config onehertz.yaml --camera north")
 @with_settings
 @click.option("--camera", "chosen", multiple=True, help="Only this camera. Repeatable.")
-def produce(settings: Settings, chosen: tuple[str, ...]) -> None:
-    """Push one frame a second of each camera to Kafka."""
+@click.option("--check", is_flag=True, help="Try every camera once, print what it sends, end.")
+@click.option(
+    "--thumbnails",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="With --check: a frame of each camera, as it would be sent, into this folder.",
+)
+@click.option("--json", "as_json", is_flag=True, help="With --check: one JSON object per camera.")
+def produce(
+    settings: Settings,
+    chosen: tuple[str, ...],
+    check: bool,
+    thumbnails: Path | None,
+    as_json: bool,
+) -> None:
+    """Push one frame a second of each camera to Kafka.
+
+    With --check the exit code is 1 if a camera gives no frame.
+    """
     from producers.role import run_produce
 
     unknown = set(chosen) - settings.cameras.keys()
@@ -73,6 +90,11 @@ def produce(settings: Settings, chosen: tuple[str, ...]) -> None:
     cameras = cameras_of(settings)
     if not cameras:
         raise UserError("cameras: there are none; add one to onehertz.yaml, see the README")
+    if check:
+        from onehertz.cli.camera_check import print_checks
+
+        configure(settings.log, "produce", secrets_in(settings))
+        raise click.exceptions.Exit(0 if print_checks(cameras, thumbnails, as_json) else 1)
     watch = settings_watch()
 
     def changed() -> dict[str, CameraSettings] | None:

@@ -35,6 +35,8 @@ class Demand(Protocol):
 class LiveSource(Protocol):
     """A camera that is connected to. Constructing one does no work and raises nothing."""
 
+    codec: str | None  # what it sends, as FFmpeg calls it; None before the first connection
+
     def arrivals(self, demand: Demand) -> Generator[Arrival]:
         """One connection: frames as they come, until it breaks or is closed.
 

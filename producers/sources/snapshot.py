@@ -27,6 +27,7 @@ class SnapshotSource:
         read_timeout_s: float,
         clock: Callable[[], int],
     ) -> None:
+        self.codec: str | None = "mjpeg"
         self._url = url
         self._credentials = credentials
         self._timeout = connect_timeout_s, read_timeout_s

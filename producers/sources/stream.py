@@ -99,6 +99,7 @@ class StreamSource:
     """A live source. `clock`: µs, monotonic; `interval_us`: between two ticks."""
 
     def __init__(self, address: Address, interval_us: int, clock: Callable[[], int]) -> None:
+        self.codec: str | None = None
         self._address = address
         self._interval_us = interval_us
         self._clock = clock
@@ -106,6 +107,7 @@ class StreamSource:
     def arrivals(self, demand: Demand) -> Generator[Arrival]:  # noqa: ARG002 - comes unasked
         """See `LiveSource`."""
         with self._opened() as (container, stream):
+            self.codec = stream.codec_context.name
             arrival_of = self._by_codec(stream)
             last_us = self._clock()
             try:
