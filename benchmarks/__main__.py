@@ -19,7 +19,7 @@ from benchmarks.method.results import Result, Run
 from benchmarks.method.site import Site
 from runtime.errors import FatalError, UserError
 
-BENCHMARKS = ("codec", "gate", "infer", "sql", "alerts", "produce", "latency")
+BENCHMARKS = ("codec", "gate", "infer", "sql", "alerts", "produce", "live", "latency")
 QUICK_ROUNDS = 2
 _WIDTH = 120  # of the table, whatever the terminal is: cut figures are no figures
 

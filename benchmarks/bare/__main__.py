@@ -9,7 +9,9 @@ import sys
 
 _AT_MOST_S = 150  # whoever started it may be gone, and Kafka too
 
-LOOPS = ("consume", "copy_rows", "detect", "encode", "forward", "idle")
+LOOPS = (
+    "consume", "copy_rows", "detect", "encode", "forward", "idle", "key_frames", "video_capture",
+)  # fmt: skip
 
 
 def main() -> None:
