@@ -19,6 +19,7 @@ from producers.source_settings import LIVE, LiveSettings, RtspSettings
 from producers.sources.base import Picture, SourceError
 from producers.sources.registry import build_live, build_source
 from runtime.errors import UserError
+from schemas.messages import MissingReason
 
 # What came before the connection stood comes at once, and says nothing about the camera's rate.
 _BURST_US = 1_000_000
@@ -26,12 +27,13 @@ _AT_ONCE = 16  # cameras
 # Beyond that a detector sees no more, and every frame costs more.
 _LARGE_PIXELS = 1920 * 1080
 
-_HINTS = {
+_HINTS: dict[MissingReason, str] = {
     "refused": "look at the address: host, port and path",
     "unreachable": "look at the address, the cable, and whether the camera is on this network",
     "wrong-password": "set user and password_file",
     "stalled": "restart the camera, or try transport: tcp",
     "undecodable": "set the camera to H.264, H.265 or MJPEG",
+    "spool-full": "",  # no source says so
 }
 
 
@@ -49,7 +51,7 @@ class Checked:
     fps: float | None = None
     key_interval_s: float | None = None
     jpeg_bytes: int | None = None  # of a frame as it would be sent
-    cpu_ms: float | None = None  # of a tick: decoding, masks, encoding
+    cpu_ms: float | None = None  # of what is made of a frame once it has come
     uplink_kbit_s: float | None = None
     thumbnail: str | None = None
     advice: list[str] = field(default_factory=list)
@@ -75,7 +77,7 @@ def check(camera: str, settings: CameraSettings, seconds: float) -> tuple[Checke
         encoded = encoder_of(settings).encode(picture())
         cpu_ms = time.thread_time() * 1000 - began_ms
     except SourceError as error:
-        return replace(found, reason=str(error), advice=[_HINTS.get(error.reason, "")]), None
+        return replace(found, reason=str(error), advice=[_HINTS[error.reason]]), None
     except UserError as error:
         return replace(found, reason=str(error)), None
     found = replace(
@@ -163,10 +165,8 @@ def _interval_s(whole: Sequence[Arrival]) -> float | None:
 
 
 def _first_picture(settings: CameraSettings) -> Callable[[], Picture]:
-    source = build_source(settings)
-    with closing(source.frames()) as frames:
+    with closing(build_source(settings)) as source, closing(source.frames()) as frames:
         first = next(frames, None)
-        if first is None:
-            raise SourceError("undecodable", "it holds no frame")
-        picture = first.load()
-    return lambda: picture
+    if first is None:
+        raise SourceError("undecodable", "it holds no frame")
+    return first.load

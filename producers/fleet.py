@@ -64,10 +64,10 @@ class Fleet:
         for camera, thread in list(self._threads.items()):
             if thread.is_alive():
                 continue
-            if thread.failure is not None:
-                self.failures[camera] = thread.failure
             if camera in self._wanted or camera not in self._settings:
                 self._forget(camera)
+            elif thread.failure is not None:
+                self.failures[camera] = thread.failure
         for camera in sorted(self._wanted - self._threads.keys()):
             self._wanted.discard(camera)
             if not self._closed and camera in self._settings:

@@ -57,10 +57,11 @@ def run_produce(
         # Only recordings go on where they were.
         last_seqs = {} if all_live else _last_seqs(context)
 
+        def last_seq(camera: str, run: str) -> int:
+            return last_seqs.get((camera, run), -1)
+
         def make(camera: str, one: CameraSettings) -> CameraThread:
-            return camera_thread(
-                camera, one, outlets.hand(one), lambda *run: last_seqs.get(run, -1)
-            )
+            return camera_thread(camera, one, outlets.hand(one), last_seq)
 
         fleet = Fleet(make)
         fleet.begin(cameras)

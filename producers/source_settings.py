@@ -76,20 +76,23 @@ class _NetworkSettings(Section):
 
     def address(self) -> str:
         """The address with user and password in it: a secret. Raises UserError: no such file."""
-        return with_credentials(self.url.get_secret_value(), *self.credentials())
+        return with_credentials(self._chosen_url(), *self.credentials())
 
     def bare_url(self) -> str:
         """The address without user and password."""
-        return with_credentials(self.url.get_secret_value(), None, None)
+        return with_credentials(self._chosen_url(), None, None)
 
     def credentials(self) -> tuple[str | None, str | None]:
         """User and password, from the keys or from the address. Raises UserError."""
-        inside = urlsplit(self.url.get_secret_value())
+        inside = urlsplit(self._chosen_url())
         user = self.user or (unquote(inside.username) if inside.username else None)
         password = reveal(self.password, self.password_file, "password")
         if password is None and inside.password is not None:
             password = unquote(inside.password)
         return user, password
+
+    def _chosen_url(self) -> str:
+        return self.url.get_secret_value()
 
     @model_validator(mode="after")
     def _one_password(self) -> Self:
@@ -122,10 +125,9 @@ class RtspSettings(_NetworkSettings):
             raise ValueError("stream: sub, but no sub_url is given")
         return self
 
-    def address(self) -> str:
-        """See `_NetworkSettings`."""
+    def _chosen_url(self) -> str:
         chosen = self.sub_url if self.stream == "sub" and self.sub_url is not None else self.url
-        return with_credentials(chosen.get_secret_value(), *self.credentials())
+        return chosen.get_secret_value()
 
 
 class _HttpSettings(_NetworkSettings):

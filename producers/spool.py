@@ -17,12 +17,11 @@ import msgspec
 from runtime.errors import FatalError, UserError
 from schemas.codec import decode_raw, encode_frame
 from schemas.messages import Captured, Missing
-from schemas.wire import Received, Wire
+from schemas.wire import JPEG, Received, Wire
 
 # What a row costs beside its value: headers, key, index.
 _ROW_BYTES = 1000
-_SHRINK_ROWS = 64
-_MISSING_BYTES = 4_000  # a record with less has no picture to lose
+_SHRINK_ROWS = 64  # looked at at once
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS ticks (
@@ -30,11 +29,13 @@ CREATE TABLE IF NOT EXISTS ticks (
     camera TEXT NOT NULL,
     captured_us INTEGER NOT NULL,
     bytes INTEGER NOT NULL,  -- of `value`
+    picture INTEGER NOT NULL,  -- whether it has one to lose
     headers BLOB NOT NULL,
     value BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS by_camera ON ticks (camera, captured_us, id);
-CREATE INDEX IF NOT EXISTS by_age ON ticks (captured_us, bytes);
+CREATE INDEX IF NOT EXISTS by_age ON ticks (captured_us);
+CREATE INDEX IF NOT EXISTS pictures ON ticks (captured_us) WHERE picture;
 """
 
 
@@ -50,6 +51,11 @@ class Tick:
     def size(self) -> int:
         """Bytes that it takes, about."""
         return len(self.wire.value) + _ROW_BYTES
+
+    @property
+    def has_picture(self) -> bool:
+        """Whether it is a captured one."""
+        return ("content-type", JPEG) in self.wire.headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +105,16 @@ class Spool:
             for tick in ticks:
                 headers = msgspec.msgpack.encode(tick.wire.headers)
                 done = self._db.execute(
-                    "INSERT INTO ticks (camera, captured_us, bytes, headers, value)"
-                    " VALUES (?, ?, ?, ?, ?)",
-                    (tick.camera, tick.captured_us, len(tick.wire.value), headers, tick.wire.value),
+                    "INSERT INTO ticks (camera, captured_us, bytes, picture, headers, value)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    (
+                        tick.camera,
+                        tick.captured_us,
+                        len(tick.wire.value),
+                        tick.has_picture,
+                        headers,
+                        tick.wire.value,
+                    ),
                 )
                 ids.append(done.lastrowid or 0)
         self.rows += len(ticks)
@@ -134,16 +147,18 @@ class Spool:
             self._db.execute("PRAGMA incremental_vacuum")
 
     def shrink(self, oldest_us: int) -> int:
-        """Take the bytes of the oldest frames until it fits, and of all captured before a moment.
+        """Take the pictures of the oldest frames until it fits, and those from before a moment.
 
         How many have lost them. Where even what is left is too much, the oldest ticks go.
         """
         lost = 0
-        while rows := self._too_much(oldest_us):
+        while rows := self._oldest_pictures(oldest_us):
             with _Transaction(self._db):
-                for row, camera, headers, value in rows:
+                for row, camera, captured_us, headers, value in rows:
+                    if self.bytes <= self._max_bytes and captured_us >= oldest_us:
+                        break
                     self._replace(row, without_picture(_wire(camera, headers, value)), len(value))
-            lost += len(rows)
+                    lost += 1
         while self.bytes > self._max_bytes and self.rows:
             found = self._db.execute(
                 "SELECT id FROM ticks ORDER BY captured_us LIMIT ?", (_SHRINK_ROWS,)
@@ -151,18 +166,19 @@ class Spool:
             self.delete([row for (row,) in found.fetchall()])
         return lost
 
-    def _too_much(self, oldest_us: int) -> list[tuple[int, str, bytes, bytes]]:
+    def _oldest_pictures(self, oldest_us: int) -> list[tuple[int, str, int, bytes, bytes]]:
+        """Some of those that have to go, if any."""
         until_us = 1 << 62 if self.bytes > self._max_bytes else oldest_us
         return self._db.execute(
-            "SELECT id, camera, headers, value FROM ticks WHERE bytes > ? AND captured_us < ?"
-            " ORDER BY captured_us LIMIT ?",
-            (_MISSING_BYTES, until_us, _SHRINK_ROWS),
+            "SELECT id, camera, captured_us, headers, value FROM ticks"
+            " WHERE picture AND captured_us < ? ORDER BY captured_us LIMIT ?",
+            (until_us, _SHRINK_ROWS),
         ).fetchall()
 
     def _replace(self, row: int, wire: Wire, old_bytes: int) -> None:
         headers = msgspec.msgpack.encode(wire.headers)
         self._db.execute(
-            "UPDATE ticks SET bytes = ?, headers = ?, value = ? WHERE id = ?",
+            "UPDATE ticks SET bytes = ?, picture = FALSE, headers = ?, value = ? WHERE id = ?",
             (len(wire.value), headers, wire.value, row),
         )
         self.bytes += len(wire.value) - old_bytes

@@ -71,15 +71,15 @@ class GroupDecoder:
             group.waiting_bytes += packet.size
             index = len(group.packets) - 1
             if group.waiting_bytes > MAX_WAITING_BYTES and index:
-                self._go_on_to(group, index)
+                try:
+                    self._go_on_to(group, index)
+                except SourceError:  # no reason to connect anew: the next key frame helps
+                    self._empty()
+                    self._group = None
+                    return None
         patient = self._keys.expected_us(arrived_us) <= self._patience_us
         load = partial(self._load, group, index)
         return Arrival(arrived_us, load, whole=index == 0, patient=patient)
-
-    @property
-    def key_interval_us(self) -> int:
-        """Between the last key frames; 0 while unknown."""
-        return self._keys.expected_us(0)
 
     def _load(self, group: _Group, index: int) -> Picture:
         with self._lock:

@@ -28,7 +28,7 @@ from producers.sources.jpegs import jpeg_picture
 from schemas.messages import MissingReason
 from vision.jpeg import BadJpeg
 
-# What FFmpeg's errors mean to the owner of a camera. Those of the first kind while connecting.
+# What FFmpeg's errors mean to the owner of a camera, while connecting.
 _REASONS: tuple[tuple[type[Exception], MissingReason, str], ...] = (
     (av.error.HTTPUnauthorizedError, "wrong-password", "user or password is wrong"),
     (av.error.HTTPForbiddenError, "wrong-password", "the user may not see this stream"),

@@ -151,6 +151,14 @@ def test_a_camera_that_fails_is_remembered_and_the_others_go_on(fleet: Fleet, ya
     assert fleet.is_alive
 
 
+def test_a_camera_that_fails_when_it_is_taken_out_is_no_failure(fleet: Fleet, yard: Yard) -> None:
+    (broken,) = yard.made["a"]
+    broken.fails = True
+    fleet.change({"b": settings()})
+    settled(fleet, yard, {"b"})
+    assert fleet.failures == {}
+
+
 def test_it_is_over_when_all_have_ended(fleet: Fleet, yard: Yard) -> None:
     fleet.close()
     eventually(lambda: not fleet.is_alive)

@@ -1,17 +1,22 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from onehertz.settings import Settings
 from producers.settings import CameraKey, CameraSettings
+from producers.source_settings import RtspSettings
 from producers.sources.images import ImagesSource
 from producers.sources.loop import LoopedSource
 from producers.sources.registry import build_source
 from producers.sources.street import StreetSource
 from producers.sources.video import VideoSource
+from runtime.errors import UserError
+from runtime.settings import load
 
 VIDEO = {"kind": "video", "path": "clip.mp4"}
 
@@ -119,3 +124,65 @@ def test_a_camera_key_is_one_that_the_line_can_carry(key: str) -> None:
 def test_a_camera_key_that_the_line_can_not_carry_is_refused(key: str) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(CameraKey).validate_python(key)
+
+
+def live(**keys: Any) -> RtspSettings:
+    source = camera(source={"kind": "rtsp", "url": "rtsp://10.0.0.7/main", **keys}).source
+    assert isinstance(source, RtspSettings)
+    return source
+
+
+@pytest.mark.parametrize(
+    ("keys", "address"),
+    [
+        ({}, "rtsp://10.0.0.7/main"),
+        ({"user": "me", "password": "a/b@c:d"}, "rtsp://me:a%2Fb%40c%3Ad@10.0.0.7/main"),
+        ({"url": "rtsp://me:a%40b@10.0.0.7:554/x?y=1"}, "rtsp://me:a%40b@10.0.0.7:554/x?y=1"),
+        ({"url": "rtsp://me:old@10.0.0.7/x", "password": "new"}, "rtsp://me:new@10.0.0.7/x"),
+        ({"stream": "sub", "sub_url": "rtsp://10.0.0.7/sub"}, "rtsp://10.0.0.7/sub"),
+        ({"stream": "sub", "sub_url": "rtsp://me:pw@10.0.0.7/sub"}, "rtsp://me:pw@10.0.0.7/sub"),
+        (
+            {"stream": "sub", "sub_url": "rtsp://10.0.0.7/sub", "user": "me", "password": "pw"},
+            "rtsp://me:pw@10.0.0.7/sub",
+        ),
+    ],
+)
+def test_user_and_password_belong_to_the_stream_that_is_taken(
+    keys: dict[str, Any], address: str
+) -> None:
+    assert live(**keys).address() == address
+
+
+def test_a_password_may_lie_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("p w\n")
+    source = live(user="me", password_file=str(tmp_path / "secret"))
+    assert source.address() == "rtsp://me:p%20w@10.0.0.7/main"
+
+
+@pytest.mark.parametrize(
+    ("keys", "complaint"),
+    [
+        ({"url": "http://10.0.0.7/x"}, "is no address such as rtsp://"),
+        ({"url": "rtsp:///x"}, "is no address such as rtsp://"),
+        ({"url": "rtsp://me:s3cret@10.0.0.7:99999/x"}, "its port must be a number"),
+        ({"stream": "sub"}, "no sub_url is given"),
+        ({"password": "s3cret", "password_file": "x"}, "keep one"),
+    ],
+)
+def test_a_wrong_address_is_told_with_its_key_and_without_its_password(
+    tmp_path: Path, keys: dict[str, Any], complaint: str
+) -> None:
+    source = {"kind": "rtsp", "url": "rtsp://10.0.0.7/main", **keys}
+    config = tmp_path / "onehertz.yaml"
+    config.write_text(yaml.safe_dump({"cameras": {"door": {"source": source}}}))
+    with pytest.raises(UserError) as caught:
+        load(Settings, config, environment={}, overrides={})
+    assert complaint in str(caught.value)
+    assert "cameras.door" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", [{"speed": 4}, {"loop": 0}, {"start_at": "file"}])
+def test_what_is_for_recordings_is_refused_for_live_cameras(key: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="is for recordings, not for a rtsp source"):
+        camera(source={"kind": "rtsp", "url": "rtsp://10.0.0.7/main"}, **key)

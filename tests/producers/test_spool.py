@@ -85,7 +85,7 @@ def test_where_there_is_too_much_the_oldest_lose_their_pictures_and_stay_as_tick
     spool = Spool(tmp_path, 2_000_000)
     spool.append([tick("a", n, 50_000) for n in range(100)])
     assert spool.shrink(0) > 0
-    assert spool.bytes <= 2_000_000
+    assert 2_000_000 - tick("a", 0, 50_000).size < spool.bytes <= 2_000_000  # and no more than must
     records = [record_of(one.tick) for one in spool.read("a", ALL, 1000)]
     assert [record.seq for record in records] == list(range(100))
     kinds = [type(record) for record in records]
@@ -102,6 +102,29 @@ def test_what_is_too_old_loses_its_picture(spool: Spool) -> None:
     assert spool.shrink(START_US + 4 * SECOND) == 0
     kinds = [type(record_of(one.tick)) for one in spool.read("a", ALL, 99)]
     assert kinds == [Missing] * 4 + [Captured] * 6
+
+
+def test_a_long_reason_is_no_picture_and_stays(tmp_path: Path) -> None:
+    """Control characters are six bytes each in JSON: larger than many a picture."""
+    missing = Missing(
+        camera="a",
+        captured_at=from_us(START_US),
+        run="run",
+        seq=0,
+        reason="unreachable",
+        detail="\x01" * 1000,
+    )
+    wire = encode_frame(missing, "produce")
+    assert len(wire.value) > 6_000
+    spool = Spool(tmp_path, 10_000_000)
+    spool.append([Tick("a", START_US, wire), tick("a", 1, 100)])
+    assert spool.shrink(START_US + 9 * SECOND) == 1
+    first, second = (record_of(one.tick) for one in spool.read("a", ALL, 9))
+    assert isinstance(first, Missing)
+    assert (first.reason, first.detail) == ("unreachable", missing.detail)
+    assert isinstance(second, Missing)
+    assert second.reason == "spool-full"
+    spool.close()
 
 
 def test_where_even_the_bare_ticks_are_too_many_the_oldest_go(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import av.error
 import pytest
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
@@ -83,6 +84,10 @@ def clip(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[int, int],
     return make
 
 
+def broken(_: av.Packet | None) -> list[av.VideoFrame]:
+    raise av.error.InvalidDataError(1, "broken")
+
+
 def shown(arrival: Arrival) -> int:
     return number_in(arrival.load().pixels())
 
@@ -145,6 +150,18 @@ def test_packets_that_nobody_wants_are_decoded_as_they_come_rather_than_kept(
     arrivals = opened.arrive()
     assert opened.codec.packets > 10
     assert abs(shown(arrivals[99]) - 99) <= 6
+
+
+def test_a_broken_packet_among_those_ends_its_group_and_not_the_connection(
+    clip: Callable[[int, int], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Opened(clip(60, 25))
+    monkeypatch.setattr(groups, "MAX_WAITING_BYTES", 0)
+    monkeypatch.setattr(opened.codec, "decode", broken)
+    assert opened.decoder.add(opened.packets[0], 0) is not None
+    assert opened.decoder.add(opened.packets[1], 1) is None
+    assert opened.decoder.add(opened.packets[2], 2) is None  # what comes after it stands on nothing
+    assert opened.decoder.add(opened.packets[25], 3) is not None
 
 
 def test_a_group_whose_beginning_is_gone_says_so(clip: Callable[[int, int], Path]) -> None:
