@@ -128,9 +128,11 @@ def values_of(kafka: KafkaSettings) -> Callable[..., list[bytes]]:
         everything, consumer = reader(kafka, "read_uncommitted"), reader(kafka, isolation)
         try:
             if isolation == "read_committed":
-                end = ends_of(everything, topic, partition)
+                # Both ends anew each time: the marker itself moves the end.
                 eventually(
-                    lambda: ends_of(consumer, topic, partition) == end, why="all is committed"
+                    lambda: ends_of(consumer, topic, partition)
+                    == ends_of(everything, topic, partition),
+                    why="all is committed",
                 )
             return [message.value() or b"" for message in read_all(consumer, topic, partition)]
         finally:
