@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Final
 
 from producers.courier import Courier
@@ -26,6 +27,10 @@ def count(context: Context, record: Captured | Missing) -> None:
     context.metrics.count("onehertz_busy_seconds_total", (gave_us - took_us) / 1e6, stage=STAGE)
 
 
+def _nothing() -> None:
+    return None
+
+
 class PatientOutlet:
     """For recordings, which can wait: whoever hands on too much waits until there is room."""
 
@@ -34,9 +39,13 @@ class PatientOutlet:
         self._context = context
         self._topic = context.line.topic("frames-raw")
 
-    def hand(self, record: Captured | Missing) -> None:
-        """Queue a tick; waits while the queue is full. Raises FatalError as `Sender.send` does."""
-        self._sender.send(self._topic, encode_frame(record, STAGE))
+    def hand(self, record: Captured | Missing, landed: Callable[[], None] = _nothing) -> None:
+        """Queue a tick; waits while the queue is full. Raises FatalError as `Sender.send` does.
+
+        `landed` is called from `serve`, once the broker has it.
+        """
+        wire = encode_frame(record, STAGE)
+        self._sender.send(self._topic, wire, acknowledged=lambda _: landed())
         count(self._context, record)
 
     def serve(self, seconds: float) -> None:

@@ -8,31 +8,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-
-from confluent_kafka import KafkaException
+from contextlib import ExitStack, closing, contextmanager
 
 from producers.courier import Courier, CourierLimits
 from producers.fleet import Fleet
+from producers.landed.landings import Landings
+from producers.landed.settings import LANDED
 from producers.outlet import LiveOutlet, PatientOutlet
 from producers.settings import CameraSettings, ProduceSettings, SpoolSettings
 from producers.source_settings import LIVE
 from producers.spool import Spool, Tick
-from producers.threads import CameraThread, Hand, camera_thread
+from producers.tail import Tail, read_broker
+from producers.threads import CameraThread, Hand, PatientHand, camera_thread
 from runtime.context import Context
 from runtime.errors import FatalError, Unreachable
-from runtime.kafka import as_fatal, reader, received
-from runtime.reading import read_tail
 from runtime.sender import Sender
 from runtime.topics import check_topics
-from schemas.codec import decode_raw
-from schemas.errors import DecodeError
 
 log = logging.getLogger("onehertz.produce")
 
-# Records per partition that are looked at for a camera's last tick. One that is not among them
-# starts at its first tick again: every stage takes what it has seen before for a repeat.
-_TAIL_RECORDS = 200
 _FLUSH_S = 3600.0  # the lifecycle's deadline ends it sooner
 _LAST_CHANCE_S = 5.0  # for what else stays on disk
 _MOMENT_S, _LONG_MOMENT_S = 0.02, 0.2  # a live tick waits for it, recordings do not
@@ -55,13 +49,13 @@ def run_produce(
     with ExitStack() as opened:
         outlets = _Outlets(context, settings.spool, opened)
         # Only recordings go on where they were.
-        last_seqs = {} if all_live else _last_seqs(context)
-
-        def last_seq(camera: str, run: str) -> int:
-            return last_seqs.get((camera, run), -1)
+        tail = Tail() if all_live else read_broker(context)
+        landings = opened.enter_context(closing(Landings(settings.ledger, tail)))
 
         def make(camera: str, one: CameraSettings) -> CameraThread:
-            return camera_thread(camera, one, outlets.hand(one), last_seq)
+            if isinstance(one.source, LANDED):
+                return landings.camera(camera, one, one.source, outlets.patient)
+            return camera_thread(camera, one, outlets.hand(one), tail.last_seq)
 
         fleet = Fleet(make)
         fleet.begin(cameras)
@@ -82,6 +76,11 @@ class _Outlets:
         self._opened = opened
         self._patient = PatientOutlet(context)
         self._live: LiveOutlet | None = None
+
+    @property
+    def patient(self) -> PatientHand:
+        """Of recordings."""
+        return self._patient.hand
 
     def hand(self, camera: CameraSettings) -> Hand:
         """Raises UserError where the spool can't be used."""
@@ -163,24 +162,3 @@ def _live_outlet(context: Context, settings: SpoolSettings) -> Iterator[LiveOutl
         yield LiveOutlet(context, sender, Courier(spool, send, limits, settings.mode))
     finally:
         spool.close()
-
-
-def _last_seqs(context: Context) -> dict[tuple[str, str], int]:
-    """The last tick that the broker has, by camera and run, as far as the topic's ends show it."""
-    found: dict[tuple[str, str], int] = {}
-    consumer = reader(context.kafka)
-    topic = context.line.topic("frames-raw")
-    try:
-        for partition in range(context.line.partitions):
-            for message in read_tail(consumer, topic, partition, _TAIL_RECORDS):
-                try:
-                    record = decode_raw(received(message))
-                except DecodeError:
-                    continue  # the gate writes its dead letter
-                key = (record.camera, record.run)
-                found[key] = max(record.seq, found.get(key, -1))
-    except KafkaException as error:
-        raise as_fatal(error, f"reading the end of {topic}") from None
-    finally:
-        consumer.close()
-    return found

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
 
+from producers.landed.settings import LANDED
 from producers.source_settings import LIVE, SourceSettings
 from runtime.settings import Section
 from schemas.messages import CAMERA_PATTERN
@@ -62,6 +63,10 @@ class ProduceSettings(Section):
     """The producers: what all their cameras share."""
 
     spool: SpoolSettings = SpoolSettings()
+    ledger: Path = Field(
+        Path(".onehertz/landed"),
+        description="A folder on disk, of this producer alone: which landed files it has played.",
+    )
 
 
 class CameraSettings(Section):
@@ -107,9 +112,9 @@ class CameraSettings(Section):
     )
 
     @model_validator(mode="after")
-    def _live_is_now(self) -> Self:
-        """What a live camera shows is neither played faster nor again."""
-        if isinstance(self.source, LIVE):
+    def _only_for_recordings(self) -> Self:
+        """What a live camera shows, or what has landed, has times of its own and comes once."""
+        if isinstance(self.source, (*LIVE, *LANDED)):
             for key in ("start_at", "speed", "loop", "stop_after_s"):
                 if getattr(self, key) != type(self).model_fields[key].default:
                     raise ValueError(

@@ -8,6 +8,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from producers.landed.settings import LandedSettings, S3Settings
 from runtime.secrets import reveal
 from runtime.settings import Section
 
@@ -171,7 +172,9 @@ class WebcamSettings(Section):
 LiveSettings = RtspSettings | MjpegSettings | SnapshotSettings | WebcamSettings
 LIVE = (RtspSettings, MjpegSettings, SnapshotSettings, WebcamSettings)
 FileSettings = VideoSettings | ImagesSettings | StreetSettings
-SourceSettings = Annotated[FileSettings | LiveSettings, Field(discriminator="kind")]
+SourceSettings = Annotated[
+    FileSettings | LandedSettings | S3Settings | LiveSettings, Field(discriminator="kind")
+]
 
 
 def with_credentials(url: str, user: str | None, password: str | None) -> str:

@@ -6,8 +6,9 @@ import itertools
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from math import ceil
 
-from producers.camera import encoder_of, open_camera
+from producers.camera import CameraTicks, encoder_of, open_camera
 from producers.live.ticks import LiveTicks, monotonic_us
 from producers.pace import Pace
 from producers.settings import CameraSettings
@@ -20,6 +21,8 @@ from schemas.messages import Captured, Missing
 log = logging.getLogger("onehertz.produce")
 
 Hand = Callable[[Captured | Missing], None]
+# With what is called once the broker has it.
+PatientHand = Callable[[Captured | Missing, Callable[[], None]], None]
 # Camera and run → the last tick of it that the broker has; -1 for none.
 LastSeq = Callable[[str, str], int]
 
@@ -70,7 +73,7 @@ class RecordedCamera(CameraThread):
             if first:
                 log.info("%s: going on at tick %d", self.name, first)
                 ticks.skip_to(first)
-            yield from self._paced(iter(ticks), first)
+            yield from paced(ticks, self._settings.speed, first, self._closed, self._end)
             log.info("%s: ended after %d ticks", self.name, first + self.handed)
         finally:
             ticks.close()
@@ -79,23 +82,12 @@ class RecordedCamera(CameraThread):
         """See `CameraThread`."""
         self._closed.set()
 
-    def _paced(
-        self, records: Iterator[Captured | Missing], first: int
-    ) -> Iterator[Captured | Missing]:
-        pace = Pace(self._settings.interval_us, self._settings.speed, monotonic_us(), first)
-        # Wait first, then take: a frame that waits here would be sent old.
-        for seq in itertools.count(first):
-            wait_us = pace.wait_us(seq, monotonic_us())
-            if self._is_over(seq) or self._closed.wait(wait_us / 1e6):
-                return
-            record = next(records, None)
-            if record is None:
-                return
-            yield record
-
-    def _is_over(self, seq: int) -> bool:
-        stop_after_s = self._settings.stop_after_s
-        return stop_after_s is not None and seq * self._settings.interval_us >= stop_after_s * 1e6
+    @property
+    def _end(self) -> int | None:
+        """The tick before which it ends, if its source does not end sooner."""
+        if self._settings.stop_after_s is None:
+            return None
+        return ceil(self._settings.stop_after_s * 1e6 / self._settings.interval_us)
 
 
 class LiveCamera(CameraThread):
@@ -121,6 +113,28 @@ class LiveCamera(CameraThread):
     def close(self) -> None:
         """See `CameraThread`."""
         self._ticks.close()
+
+
+def paced(
+    ticks: CameraTicks,
+    speed: float | None,
+    first: int,
+    closed: threading.Event,
+    end: int | None = None,
+) -> Iterator[Captured | Missing]:
+    """A recording's ticks from `first` on, before `end`, each when it is time for it."""
+    pace = Pace(ticks.interval_us, speed, monotonic_us(), first)
+    records = iter(ticks)
+    # Wait first, then take: a frame that waits here would be sent old.
+    for seq in itertools.count(first):
+        if end is not None and seq >= end:
+            return
+        if closed.wait(pace.wait_us(seq, monotonic_us()) / 1e6):
+            return
+        record = next(records, None)
+        if record is None:
+            return
+        yield record
 
 
 def camera_thread(

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 # Extra → what it is installed for, as modules.
 NEEDS = {
     "edge": ["producers.role", "producers.sources.registry", "producers.live.ticks"],
+    "edge,s3": ["producers.landed.s3", "producers.landed.aws"],
     "gate": ["stream_processors.role"],
     "worker-cpu": ["inference_worker.role", "inference_worker.loading", "onehertz.assets"],
     # The engine itself can't be installed beside worker-cpu's, and is imported last of all.
@@ -50,9 +51,10 @@ def _name(requirement: str) -> str:
 
 
 def _installed_with(extra: str) -> set[str]:
-    """Distributions that the base and one extra bring, and what those bring."""
+    """Distributions that the base and these extras bring, and what those bring."""
     own = distribution("onehertz").requires or []
-    wanted = [one for one in own if "extra ==" not in one or f'extra == "{extra}"' in one]
+    marks = [f'extra == "{one}"' for one in extra.split(",")]
+    wanted = [one for one in own if "extra ==" not in one or any(mark in one for mark in marks)]
     found: set[str] = set()
     while wanted:
         requirement = wanted.pop()
@@ -100,3 +102,4 @@ def test_what_other_extras_bring_is_hidden() -> None:
     assert {"psycopg", "openvino", "pytest"} <= _hidden_from("gate")
     assert not {"faust", "aiokafka", "cv2", "confluent_kafka"} & _hidden_from("gate")
     assert {"faust", "openvino", "av"} <= _hidden_from("sinks")
+    assert {"faust", "openvino", "onnxruntime", "psycopg", "boto3"} <= _hidden_from("edge")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from functools import partial
-from pathlib import Path
+from typing import BinaryIO
 
 import av
 import av.error
@@ -18,6 +18,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from producers.sources.base import Frames, Image, Picture, SourceError, SourceFrame, damaged_frame
+from producers.sources.files import VideoFile
 from producers.sources.times import MediaTimes
 from runtime.errors import UserError
 
@@ -101,25 +102,25 @@ class Clip:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Clip]:
+def opened(file: VideoFile) -> Iterator[Clip]:
     """A video file, open for reading. Raises UserError where it is none."""
-    if not path.is_file():
-        what = "is a folder, not a video file" if path.is_dir() else "does not exist"
-        raise UserError(f"{path} {what}")
-    try:
-        # A playlist inside the file must not make us open other hosts.
-        container = av.open(
-            str(path), options={"protocol_whitelist": "file"}, metadata_errors="replace"
-        )
-    except (av.error.FFmpegError, OSError) as error:
-        raise UserError(f"{path} can't be read as a video: {error.strerror}") from error
-    with container:
+    with file.opened() as content, _container(file, content) as container:
         if container.format.name in NO_VIDEO_FORMATS or not container.streams.video:
-            raise UserError(f"{path} holds no video")
+            raise UserError(f"{file} holds no video")
         stream = container.streams.video[0]
         if stream.codec_context is None:  # its stub says otherwise; seen with a damaged codec tag
-            raise UserError(f"{path} holds a video in a coding that is not known here")
+            raise UserError(f"{file} holds a video in a coding that is not known here")
         yield Clip(container, stream)
+
+
+def _container(file: VideoFile, content: str | BinaryIO) -> InputContainer:
+    try:
+        # A playlist inside the file must not make us open other hosts.
+        return av.open(
+            content, "r", options={"protocol_whitelist": "file"}, metadata_errors="replace"
+        )
+    except (av.error.FFmpegError, OSError) as error:
+        raise UserError(f"{file} can't be read as a video: {error.strerror}") from error
 
 
 class _Damage:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from producers.landed.settings import LANDED
 from producers.live.arrivals import LiveSource
 from producers.settings import CameraSettings
 from producers.source_settings import (
@@ -17,6 +18,7 @@ from producers.source_settings import (
     VideoSettings,
 )
 from producers.sources.base import Source
+from producers.sources.files import LocalFile
 from producers.sources.images import ImagesSource
 from producers.sources.loop import LoopedSource
 from producers.sources.snapshot import SnapshotSource
@@ -27,7 +29,7 @@ from producers.sources.video import VideoSource
 
 def build_source(settings: CameraSettings) -> Source:
     """The source of recordings that the settings describe. Opens nothing and raises nothing."""
-    assert not isinstance(settings.source, LIVE)  # noqa: S101 - those have their own
+    assert not isinstance(settings.source, (*LIVE, *LANDED))  # noqa: S101 - have their own
     source = _once(settings.source, settings.interval_us)
     return source if settings.loop == 1 else LoopedSource(source, settings.loop or None)
 
@@ -57,7 +59,7 @@ def build_live(settings: LiveSettings, interval_us: int, clock: Callable[[], int
 def _once(settings: FileSettings, interval_us: int) -> Source:
     if isinstance(settings, VideoSettings):
         return VideoSource(
-            settings.path,
+            LocalFile(settings.path),
             start_us=_us(settings.start_s),
             stop_us=None if settings.stop_s is None else _us(settings.stop_s),
         )

@@ -7,11 +7,10 @@ from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from itertools import chain
-from pathlib import Path
 
 from producers.sources.base import Frames, SourceFrame
 from producers.sources.decoding import Clip, opened
-from producers.sources.fingerprint import file_fingerprint
+from producers.sources.files import VideoFile
 from producers.sources.times import MediaTimes
 from runtime.errors import UserError
 from schemas.messages import to_us
@@ -27,20 +26,20 @@ class VideoSource:
     `stop_us`, after the file's first frame too, is where the part ends (exclusive).
     """
 
-    def __init__(self, path: Path, *, start_us: int = 0, stop_us: int | None = None) -> None:
-        self._path = path
+    def __init__(self, file: VideoFile, *, start_us: int = 0, stop_us: int | None = None) -> None:
+        self._file = file
         self._start_us = start_us
         self._stop_us = stop_us
 
     @cached_property
     def identity(self) -> str:
         part = f"{self._start_us}-{'' if self._stop_us is None else self._stop_us}"
-        return f"video:{file_fingerprint(self._path)}:{part}"
+        return f"video:{self._file.identity}:{part}"
 
     @cached_property
     def recorded_at_us(self) -> int | None:
         """The file's own `creation_time`, plus where the part begins."""
-        with opened(self._path) as clip:
+        with opened(self._file) as clip:
             written = clip.creation_time
         try:
             moment = datetime.fromisoformat(written or "")
@@ -53,14 +52,14 @@ class VideoSource:
     def frames(self, from_us: int = 0) -> Frames:
         """As `Source.frames`; UserError where the file is no video or the part holds no frame."""
         any_frame = False
-        for frame in _frames_from(self._path, self._start_us + from_us):
+        for frame in _frames_from(self._file, self._start_us + from_us):
             if self._stop_us is not None and frame.media_time_us >= self._stop_us:
                 break
             any_frame = True
             yield replace(frame, media_time_us=frame.media_time_us - self._start_us)
         if not any_frame and from_us == 0:
             raise UserError(
-                f"{self._path} holds no frame in its part from {self._start_us / 1e6:g} s "
+                f"{self._file} holds no frame in its part from {self._start_us / 1e6:g} s "
                 f"to {'its end' if self._stop_us is None else f'{self._stop_us / 1e6:g} s'}"
             )
 
@@ -72,16 +71,16 @@ class VideoSource:
 
     @cached_property
     def _length_us(self) -> int:
-        end_us = _end_us(self._path)
+        end_us = _end_us(self._file)
         if self._stop_us is not None:
             end_us = min(end_us, self._stop_us)
         return max(1, end_us - self._start_us)
 
 
-def _frames_from(path: Path, from_us: int) -> Iterator[SourceFrame]:
+def _frames_from(file: VideoFile, from_us: int) -> Iterator[SourceFrame]:
     """The frames at or after `from_us`, sought rather than decoded up to where that is safe."""
-    with opened(path) as clip:
-        origin_us = _origin_us(clip, path)
+    with opened(file) as clip:
+        origin_us = _origin_us(clip, file)
         early_us = from_us - SEEK_EARLY_US
         seekable = early_us > 0 and not clip.may_restart_its_times
         if seekable and clip.seek(origin_us + early_us):
@@ -90,7 +89,7 @@ def _frames_from(path: Path, from_us: int) -> Iterator[SourceFrame]:
             if first is not None and first.media_time_us <= from_us:
                 yield from _at_or_after(from_us, chain([first], frames))
                 return
-    with opened(path) as clip:  # the beginning, an index that is wrong, or nothing there
+    with opened(file) as clip:  # the beginning, an index that is wrong, or nothing there
         yield from _at_or_after(from_us, clip.frames(MediaTimes()))
 
 
@@ -98,19 +97,19 @@ def _at_or_after(from_us: int, frames: Iterable[SourceFrame]) -> Iterator[Source
     return (frame for frame in frames if frame.media_time_us >= from_us)
 
 
-def _origin_us(clip: Clip, path: Path) -> int:
+def _origin_us(clip: Clip, file: VideoFile) -> int:
     """Timestamp of the file's first frame. Leaves the clip standing behind it."""
     times = MediaTimes()
     if next(clip.frames(times), None) is None or times.origin_us is None:
-        raise UserError(f"{path} holds no frame that can be decoded")
+        raise UserError(f"{file} holds no frame that can be decoded")
     return times.origin_us
 
 
-def _end_us(path: Path) -> int:
+def _end_us(file: VideoFile) -> int:
     """Where the file's last frame ends, after its first frame."""
-    with opened(path) as clip:
-        restarts, origin_us = clip.may_restart_its_times, _origin_us(clip, path)
-    with opened(path) as clip:
+    with opened(file) as clip:
+        restarts, origin_us = clip.may_restart_its_times, _origin_us(clip, file)
+    with opened(file) as clip:
         if not restarts:
             return clip.end_us() - origin_us
         ends = [0, 0]  # of the last two frames: the last one is taken to last as long

@@ -130,8 +130,9 @@ def values_of(kafka: KafkaSettings) -> Callable[..., list[bytes]]:
             if isolation == "read_committed":
                 # Both ends anew each time: the marker itself moves the end.
                 eventually(
-                    lambda: ends_of(consumer, topic, partition)
-                    == ends_of(everything, topic, partition),
+                    lambda: (
+                        ends_of(consumer, topic, partition) == ends_of(everything, topic, partition)
+                    ),
                     why="all is committed",
                 )
             return [message.value() or b"" for message in read_all(consumer, topic, partition)]

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from producers.sources.base import Source, SourceFrame
+from producers.sources.files import LocalFile
 from producers.sources.images import ImagesSource
 from producers.sources.loop import LoopedSource
 from producers.sources.street import StreetSource
@@ -27,7 +28,7 @@ def video(name: str, codec: str, b_frames: int = 0, *, start_us: int = 0) -> Bui
         path = folder / name
         if not path.exists():
             write_clip(path, range(45), TENTHS, codec, b_frames=b_frames)
-        return VideoSource(path, start_us=start_us, stop_us=start_us + 3_950_000)
+        return VideoSource(LocalFile(path), start_us=start_us, stop_us=start_us + 3_950_000)
 
     return build
 
@@ -41,7 +42,7 @@ def rejoined(folder: Path) -> Source:
             for name in ("first", "second")
         ]
         path.write_bytes(b"".join(half.read_bytes() for half in halves))
-    return VideoSource(path)
+    return VideoSource(LocalFile(path))
 
 
 def images(folder: Path) -> Source:

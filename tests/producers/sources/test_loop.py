@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from producers.sources.files import LocalFile
 from producers.sources.loop import LoopedSource
 from producers.sources.street import StreetSource
 from producers.sources.video import VideoSource
@@ -15,7 +16,9 @@ from tests.producers.clips import number_in, write_clip
 
 @pytest.fixture
 def clip(tmp_path: Path) -> VideoSource:
-    return VideoSource(write_clip(tmp_path / "clip.mp4", range(25), Fraction(1, 10), b_frames=2))
+    return VideoSource(
+        LocalFile(write_clip(tmp_path / "clip.mp4", range(25), Fraction(1, 10), b_frames=2))
+    )
 
 
 def test_the_next_pass_follows_one_frame_after_the_end_of_the_last(clip: VideoSource) -> None:
@@ -26,7 +29,7 @@ def test_the_next_pass_follows_one_frame_after_the_end_of_the_last(clip: VideoSo
 
 def test_a_part_of_a_clip_repeats_after_the_length_of_the_part(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "clip.mp4", range(60), Fraction(1, 10))
-    part = VideoSource(path, start_us=1_000_000, stop_us=3_000_000)
+    part = VideoSource(LocalFile(path), start_us=1_000_000, stop_us=3_000_000)
     numbers = [number_in(frame.load().pixels()) for frame in LoopedSource(part, 2).frames()]
     assert numbers == [*range(10, 30)] * 2
 

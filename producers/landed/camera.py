@@ -1,0 +1,120 @@
+"""A camera whose videos land as files: its thread."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from producers.landed.inbox import Inbox
+from producers.landed.ledger import Entry
+from producers.landed.playing import Player, Playing, bare
+from producers.landed.stores import StoreError
+from producers.live.backoff import Backoff
+from producers.threads import CameraThread, PatientHand
+from runtime.errors import UserError
+from schemas.messages import Captured, Missing
+
+log = logging.getLogger("onehertz.produce")
+
+_LOOK_AGAIN_S = 0.25  # at files that settle
+
+
+class LandedCamera(CameraThread):
+    """Plays file after file, each once; goes on in the middle of one after a kill."""
+
+    def __init__(
+        self,
+        camera: str,
+        inbox: Inbox,
+        player: Player,
+        hand: PatientHand,
+        *,
+        look_every_s: float,
+        speed: float | None,
+    ) -> None:
+        super().__init__(camera, self._hand_on)
+        self._inbox = inbox
+        self._player = player
+        self._patient_hand = hand
+        self._look_every_s = look_every_s
+        self._speed = speed
+        self._playing: Playing | None = None
+        self._look_at = 0.0  # monotonic
+        self._news = threading.Event()
+        self._closed = threading.Event()
+        self._backoff = Backoff()
+        self._told = ""
+        self.before: Callable[[], None] = _nothing
+        self.after: Callable[[], None] = _nothing
+
+    def wake(self) -> None:
+        """Something is said to have landed; from any thread."""
+        self._news.set()
+
+    def close(self) -> None:
+        """See `CameraThread`."""
+        self._closed.set()
+        self._news.set()
+
+    def records(self) -> Iterator[Captured | Missing]:
+        """See `CameraThread`."""
+        self.before()
+        try:
+            while not self._closed.is_set():
+                try:
+                    yield from self._step()
+                except StoreError as error:
+                    self._tell(str(error))
+                    self._closed.wait(self._backoff.wait_s(0))
+        except UserError as error:
+            raise UserError(f"camera {self.name}: {error}") from error
+        finally:
+            self.after()
+
+    def _step(self) -> Iterator[Captured | Missing]:
+        """Look once, and play a file if there is one."""
+        self._news.clear()
+        self._inbox.tidy()
+        self._inbox.look_at_noticed()
+        if time.monotonic() >= self._look_at:
+            self._inbox.look()
+            self._look_at = time.monotonic() + self._look_every_s
+        self._inbox.judge()
+        entry = self._inbox.next()
+        self._backoff = Backoff()
+        self._tell("")
+        if entry is not None:
+            yield from self._play(entry)
+            return
+        wait_s = self._look_at - time.monotonic()
+        self._news.wait(max(0.0, min(wait_s, _LOOK_AGAIN_S) if self._inbox.settles else wait_s))
+
+    def _play(self, entry: Entry) -> Iterator[Captured | Missing]:
+        try:
+            self._playing = self._player.open(entry)
+            log.info("%s: %s from tick %d", self.name, entry.found.name, self._playing.first)
+            yield from self._playing.records(self._speed, self._closed)
+        except UserError as error:
+            self._inbox.set_aside(entry.found, bare(error))
+            return
+        if not self._closed.is_set():
+            self._inbox.finish(entry.found)
+            log.info("%s: %s is done", self.name, entry.found.name)
+
+    def _hand_on(self, record: Captured | Missing) -> None:
+        assert self._playing is not None  # noqa: S101 - it gave the record
+        self._playing.hand(record, self._patient_hand)
+
+    def _tell(self, problem: str) -> None:
+        """Once for each change."""
+        if problem and problem != self._told:
+            log.warning("%s: %s; trying again", self.name, problem)
+        elif self._told and not problem:
+            log.info("%s: reached again", self.name)
+        self._told = problem
+
+
+def _nothing() -> None:
+    return None

@@ -1,0 +1,151 @@
+"""One camera's files: found, finished, judged, and which is the next."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Literal
+
+from producers.landed.ledger import Entry, Ledger
+from producers.landed.names import NameTimes
+from producers.landed.settling import Settling
+from producers.landed.stores import Found, Store
+from producers.sources.video import VideoSource
+from runtime.errors import UserError
+
+log = logging.getLogger("onehertz.produce")
+
+Finished = Literal["keep", "move", "delete"]
+DONE, ASIDE = "done", "aside"  # folders
+
+
+class Inbox:
+    """Used by the camera's thread. All but `next` may raise StoreError."""
+
+    def __init__(
+        self,
+        camera: str,
+        store: Store,
+        ledger: Ledger,
+        *,
+        times: NameTimes | None,
+        settle_us: int,
+        finished: Finished,
+        monotonic: Callable[[], int],
+    ) -> None:
+        """`times`: None takes the time that is written in the file; `monotonic`: a clock, µs."""
+        self.camera = camera
+        self.store = store
+        self._ledger = ledger
+        self._times = times
+        self._settling = Settling(settle_us)
+        self._finished = finished
+        self._monotonic = monotonic
+        # Of files that need nothing any more: spares asking the ledger for each, each time.
+        self._known: set[int] = set()
+
+    def look(self) -> None:
+        """Find what is there."""
+        known, there = set(), set()
+        for found in self.store.look():
+            there.add(found.name)
+            mark = hash((found.name, found.version))
+            if mark in self._known or not self._note(found):
+                known.add(mark)
+        self._known = known
+        self._ledger.prune(self.camera, there)
+        for name in self._settling.names:
+            if name not in there:
+                self._settling.drop(name)
+
+    def look_at_noticed(self) -> None:
+        """Look at what somebody has told of."""
+        for name in self._ledger.noticed(self.camera):
+            found = self.store.look_at(name)
+            if found is not None:
+                self._note(found)
+            self._ledger.looked_at(self.camera, name)
+
+    def judge(self) -> None:
+        """Take those that are finished: to be played, or set aside."""
+        now_us = self._monotonic()
+        for name in self._settling.names:
+            found = self.store.look_at(name)
+            if found is None:
+                self._settling.drop(name)
+            else:
+                self._settling.note(found, now_us)
+        for found in self._settling.settled(now_us):
+            if self.store.is_being_written(found.name):
+                self._settling.start_anew(found.name, now_us)
+                continue
+            self._judge(found)
+            self._settling.drop(found.name)
+
+    @property
+    def settles(self) -> bool:
+        """Whether there are files that are watched until they are finished."""
+        return bool(self._settling.names)
+
+    def next(self) -> Entry | None:
+        """The file to be played now: the one that was begun, or the earliest.
+
+        None while one that may be earlier is still being written: files are named in their order.
+        """
+        entry = self._ledger.next(self.camera)
+        if entry is None or entry.status == "begun" or self._settling.is_first(entry.found.name):
+            return entry
+        return None
+
+    def finish(self, found: Found) -> None:
+        """All of it is at the broker."""
+        self._ledger.finish(self.camera, found.name, untidy=self._finished != "keep")
+        self.tidy()
+
+    def set_aside(self, found: Found, reason: str) -> None:
+        """It can't be played, or not to its end."""
+        log.warning("%s: %s is set aside: %s", self.camera, found.name, reason)
+        untidy = self._finished == "move"
+        self._ledger.set_aside(self.camera, found, reason, untidy=untidy)
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Move or delete what is to be, also what was left by a kill."""
+        if self._finished == "keep":
+            return
+        for entry in self._ledger.untidy(self.camera):
+            name = entry.found.name
+            if entry.status == "aside":
+                self.store.move(name, ASIDE, entry.reason)
+            elif self._finished == "delete":
+                self.store.delete(name)
+            else:
+                self.store.move(name, DONE)
+            self._ledger.forget(self.camera, [name])
+
+    def _note(self, found: Found) -> bool:
+        """Whether there is something to be done about it."""
+        entry = self._ledger.entry(self.camera, found.name)
+        if entry is not None and (entry.found.version == found.version or entry.status == "begun"):
+            return entry.status in ("waiting", "begun")
+        if entry is not None and entry.status == "waiting":
+            self._ledger.forget(self.camera, [found.name])  # it is being written again
+        self._settling.note(found, self._monotonic())
+        return True
+
+    def _judge(self, found: Found) -> None:
+        try:
+            self._ledger.add(self.camera, found, self._start_us(found))
+        except UserError as error:
+            self.set_aside(found, str(error))
+
+    def _start_us(self, found: Found) -> int:
+        if self._times is not None:
+            start_us = self._times.start_us(found.name, found.changed_us)
+            if start_us is None:
+                raise UserError("its name holds no time as name_time has it")
+            return start_us
+        recorded_at_us = VideoSource(self.store.file(found)).recorded_at_us
+        if recorded_at_us is None:
+            raise UserError("it does not say when it was recorded: set name_time")
+        return recorded_at_us

@@ -1,0 +1,49 @@
+"""What a place where files land promises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from producers.sources.files import VideoFile
+from runtime.errors import OnehertzError
+
+
+class StoreError(OnehertzError):
+    """The place can't be reached now. Says nothing about its files: to be tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file as it was seen. `name`: its path below the place, with slashes.
+
+    `version`: another one means other content; `changed_us`: when it was last written, µs since
+    1970.
+    """
+
+    name: str
+    version: str
+    changed_us: int
+
+
+class Store(Protocol):
+    """Constructing one does no work and raises nothing. All else raises StoreError."""
+
+    def look(self) -> Iterator[Found]:
+        """The files that are there now, of the wanted names, in no order."""
+
+    def look_at(self, name: str) -> Found | None:
+        """One of them; None where it is not there, or not wanted."""
+
+    def is_being_written(self, name: str) -> bool:
+        """Whether somebody is known to have it open for writing."""
+
+    def file(self, found: Found) -> VideoFile:
+        """What is in it. Raises UserError on use where it is not that version any more."""
+
+    def delete(self, name: str) -> None:
+        """Nothing, where it is not there."""
+
+    def move(self, name: str, folder: str, reason: str | None = None) -> None:
+        """Into a folder below the place, which `look` leaves out; with the reason beside it."""
