@@ -12,12 +12,17 @@ from statistics import median
 
 from producers.camera import encoder_of
 from producers.encoder import Encoded
+from producers.landed.inbox import start_us_of
+from producers.landed.landings import store_of
+from producers.landed.settings import LANDED, LandedSettings, S3Settings
+from producers.landed.stores import StoreError
 from producers.live.arrivals import Arrival
 from producers.live.ticks import monotonic_us
 from producers.settings import CameraSettings
 from producers.source_settings import LIVE, LiveSettings, RtspSettings
 from producers.sources.base import Picture, SourceError
 from producers.sources.registry import build_live, build_source
+from producers.sources.video import VideoSource
 from runtime.errors import UserError
 from schemas.messages import MissingReason
 
@@ -71,6 +76,8 @@ def check(camera: str, settings: CameraSettings, seconds: float) -> tuple[Checke
     try:
         if isinstance(settings.source, LIVE):
             found, picture = _live(found, settings.source, settings, seconds)
+        elif isinstance(settings.source, LANDED):
+            picture = _newest_picture(settings.source)
         else:
             picture = _first_picture(settings)
         began_ms = time.thread_time() * 1000
@@ -78,7 +85,7 @@ def check(camera: str, settings: CameraSettings, seconds: float) -> tuple[Checke
         cpu_ms = time.thread_time() * 1000 - began_ms
     except SourceError as error:
         return replace(found, reason=str(error), advice=[_HINTS[error.reason]]), None
-    except UserError as error:
+    except (UserError, StoreError) as error:
         return replace(found, reason=str(error)), None
     found = replace(
         found,
@@ -162,6 +169,20 @@ def _interval_s(whole: Sequence[Arrival]) -> float | None:
     gaps = [gap for gap in gaps if gap > 0]
     # The first ones came with the burst.
     return round(median(gaps[1:] or gaps) / 1e6, 2) if gaps else None
+
+
+def _newest_picture(source: LandedSettings | S3Settings) -> Callable[[], Picture]:
+    """Of the file that landed last. Raises UserError where its time can't be told either."""
+    store = store_of(source)
+    newest = max(store.look(), key=lambda one: one.changed_us, default=None)
+    if newest is None:
+        raise UserError("no file has landed there, of those that `files` names")
+    try:
+        start_us_of(source.name_times, store, newest)
+    except UserError as error:
+        raise UserError(f"{newest.name}: {error}") from error
+    with closing(VideoSource(store.file(newest)).frames()) as frames:
+        return next(frames).load
 
 
 def _first_picture(settings: CameraSettings) -> Callable[[], Picture]:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
+from typing import Literal
 
 from producers.courier import Courier, CourierLimits
 from producers.fleet import Fleet
 from producers.landed.landings import Landings
 from producers.landed.settings import LANDED
-from producers.outlet import LiveOutlet, PatientOutlet
+from producers.outlet import STAGE, LiveOutlet, PatientOutlet
 from producers.settings import CameraSettings, ProduceSettings, SpoolSettings
 from producers.source_settings import LIVE
 from producers.spool import Spool, Tick
@@ -50,7 +52,8 @@ def run_produce(
         outlets = _Outlets(context, settings.spool, opened)
         # Only recordings go on where they were.
         tail = Tail() if all_live else read_broker(context)
-        landings = opened.enter_context(closing(Landings(settings.ledger, tail)))
+        counted = partial(_count_file, context)
+        landings = opened.enter_context(closing(Landings(settings.ledger, tail, counted)))
 
         def make(camera: str, one: CameraSettings) -> CameraThread:
             if isinstance(one.source, LANDED):
@@ -138,6 +141,10 @@ def _serve(
         handed_before = fleet.handed
     fleet.tend()
     outlets.finish()
+
+
+def _count_file(context: Context, status: Literal["done", "aside"]) -> None:
+    context.metrics.count("onehertz_landed_files_total", stage=STAGE, status=status)
 
 
 @contextmanager

@@ -36,6 +36,8 @@ CounterName = Literal[
     "onehertz_expired_total",
     # Counter: ticks whose picture was given up, because the spool was full. Labels: stage.
     "onehertz_spool_full_total",
+    # Counter: landed videos, by what became of them: done or aside. Labels: stage, status.
+    "onehertz_landed_files_total",
     # Counter: alert changes. Labels: rule, change.
     "onehertz_alerts_total",
 ]
@@ -66,6 +68,7 @@ MetricName = CounterName | GaugeName | HistogramName
 
 LABELS: Final[dict[str, tuple[str, ...]]] = {
     "onehertz_records_given_total": ("stage", "status"),
+    "onehertz_landed_files_total": ("stage", "status"),
     "onehertz_dead_letters_total": ("stage", "reason"),
     "onehertz_alerts_total": ("rule", "change"),
     "onehertz_lag_records": ("stage", "partition"),

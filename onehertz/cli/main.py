@@ -27,6 +27,7 @@ _COMMANDS = {
     "frames": ("onehertz.cli.look", "frames", None),
     "gate": ("onehertz.cli.roles", "gate", "gate"),
     "infer": ("onehertz.cli.roles", "infer", "worker-cpu"),
+    "landed": ("onehertz.cli.landed", "landed", None),
     "produce": ("onehertz.cli.roles", "produce", "edge"),
     "rules": ("onehertz.cli.rules", "rules", None),
     "sink": ("onehertz.cli.roles", "sink", "sinks"),

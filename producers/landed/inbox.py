@@ -32,8 +32,12 @@ class Inbox:
         settle_us: int,
         finished: Finished,
         monotonic: Callable[[], int],
+        counted: Callable[[Literal["done", "aside"]], None],
     ) -> None:
-        """`times`: None takes the time that is written in the file; `monotonic`: a clock, µs."""
+        """`times`: None takes the time that is written in the file; `monotonic`: a clock, µs.
+
+        `counted` is called once for each file that is done or set aside.
+        """
         self.camera = camera
         self.store = store
         self._ledger = ledger
@@ -41,6 +45,7 @@ class Inbox:
         self._settling = Settling(settle_us)
         self._finished = finished
         self._monotonic = monotonic
+        self._counted = counted
         # Of files that need nothing any more: spares asking the ledger for each, each time.
         self._known: set[int] = set()
 
@@ -100,6 +105,7 @@ class Inbox:
     def finish(self, found: Found) -> None:
         """All of it is at the broker."""
         self._ledger.finish(self.camera, found.name, untidy=self._finished != "keep")
+        self._counted("done")
         self.tidy()
 
     def set_aside(self, found: Found, reason: str) -> None:
@@ -107,6 +113,7 @@ class Inbox:
         log.warning("%s: %s is set aside: %s", self.camera, found.name, reason)
         untidy = self._finished == "move"
         self._ledger.set_aside(self.camera, found, reason, untidy=untidy)
+        self._counted("aside")
         self.tidy()
 
     def tidy(self) -> None:
@@ -135,17 +142,20 @@ class Inbox:
 
     def _judge(self, found: Found) -> None:
         try:
-            self._ledger.add(self.camera, found, self._start_us(found))
+            start_us = start_us_of(self._times, self.store, found)
+            self._ledger.add(self.camera, found, start_us)
         except UserError as error:
             self.set_aside(found, str(error))
 
-    def _start_us(self, found: Found) -> int:
-        if self._times is not None:
-            start_us = self._times.start_us(found.name, found.changed_us)
-            if start_us is None:
-                raise UserError("its name holds no time as name_time has it")
-            return start_us
-        recorded_at_us = VideoSource(self.store.file(found)).recorded_at_us
-        if recorded_at_us is None:
-            raise UserError("it does not say when it was recorded: set name_time")
-        return recorded_at_us
+
+def start_us_of(times: NameTimes | None, store: Store, found: Found) -> int:
+    """When a file begins, µs since 1970. Raises UserError where nothing tells it."""
+    if times is not None:
+        start_us = times.start_us(found.name, found.changed_us)
+        if start_us is None:
+            raise UserError("its name holds no time as name_time has it")
+        return start_us
+    recorded_at_us = VideoSource(store.file(found)).recorded_at_us
+    if recorded_at_us is None:
+        raise UserError("it does not say when it was recorded: set name_time")
+    return recorded_at_us

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from producers.landed.camera import LandedCamera
 from producers.landed.folder import FolderStore
@@ -24,9 +25,13 @@ from runtime.errors import UserError
 class Landings:
     """Makes landed cameras. The ledger is opened for the first of them."""
 
-    def __init__(self, folder: Path, tail: Tail) -> None:
+    def __init__(
+        self, folder: Path, tail: Tail, counted: Callable[[Literal["done", "aside"]], None]
+    ) -> None:
+        """`counted` is called once for each file that is done or set aside."""
         self._folder = folder
         self._tail = tail
+        self._counted = counted
         self._opened: tuple[Ledger, Queues] | None = None
 
     def camera(
@@ -47,6 +52,7 @@ class Landings:
             settle_us=round(source.settle_s * 1e6),
             finished=source.finished,
             monotonic=monotonic_us,
+            counted=self._counted,
         )
         overlap_us = round(source.max_overlap_s * 1e6)
         player = Player(camera, settings, overlap_us, store, ledger, self._tail)

@@ -197,19 +197,36 @@ def read_ledger(folder: Path) -> dict[str, list[Entry]]:
     if not (folder / _FILE).is_file():
         return {}
     try:
-        db = sqlite3.connect(f"file:{folder / _FILE}?mode=ro", uri=True, timeout=1)
-        try:
+        with closing(_connected(folder)) as db:
             rows = db.execute(
                 f"SELECT camera, {_COLUMNS} FROM files ORDER BY camera, start_us, name"  # noqa: S608
             ).fetchall()
-        finally:
-            db.close()
     except sqlite3.Error as error:
         raise UserError(f"produce.ledger: {folder} can't be read: {error}") from error
     found: dict[str, list[Entry]] = {}
     for camera, *columns in rows:
         found.setdefault(camera, []).extend(_entries([columns]))
     return found
+
+
+def retry_file(folder: Path, camera: str, name: str) -> bool:
+    """Let a file that was set aside be looked at again, also while a producer uses the ledger.
+
+    False where it is not set aside. Raises UserError.
+    """
+    if not (folder / _FILE).is_file():
+        return False
+    try:
+        with closing(_connected(folder)) as db, db:
+            gone = db.execute(
+                "DELETE FROM files WHERE camera = ? AND name = ? AND status = 'aside'",
+                (camera, name),
+            ).rowcount
+            if gone:
+                db.execute("INSERT OR IGNORE INTO notices VALUES (?, ?)", (camera, name))
+    except sqlite3.Error as error:
+        raise UserError(f"produce.ledger: {folder} can't be written: {error}") from error
+    return bool(gone)
 
 
 def _connected(folder: Path) -> sqlite3.Connection:

@@ -44,8 +44,9 @@ def write_clip(
     gop: int = 12,
     fixed_gop: bool = False,
     created: str | None = None,
+    first: int = 0,
 ) -> Path:
-    """A clip with frame i at stamps[i] * time_base seconds, showing the number i.
+    """A clip with frame i at stamps[i] * time_base seconds, showing the number `first` + i.
 
     `fixed_gop`: a key frame every `gop` frames and nowhere else, closed groups, as cameras do it.
     """
@@ -67,7 +68,7 @@ def write_clip(
         stream.width, stream.height = WIDTH, HEIGHT
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         stream.codec_context.time_base = time_base
-        for number, stamp in enumerate(stamps):
+        for number, stamp in enumerate(stamps, first):
             frame = av.VideoFrame.from_ndarray(numbered(number), "bgr24")
             frame.pts, frame.time_base = stamp, time_base
             container.mux(stream.encode(frame))

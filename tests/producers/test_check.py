@@ -118,3 +118,20 @@ def test_the_command_prints_a_line_for_each_camera_and_saves_what_it_saw(tmp_pat
     assert table.exit_code == 0
     assert "640x480" in table.stdout
     assert "s3cret" not in done.output + table.output
+
+
+def test_of_landed_videos_the_newest_is_tried(tmp_path: Path) -> None:
+    landed = {"kind": "landed", "path": str(tmp_path), "name_time": "%Y%m%d_%H%M"}
+
+    def reason() -> str | None:
+        return check("a", camera(source=landed), 1.0)[0].reason
+
+    assert reason() == "no file has landed there, of those that `files` names"
+    write_clip(tmp_path / "holiday.mp4", range(4), Fraction(1))
+    assert reason() == "holiday.mp4: its name holds no time as name_time has it"
+    write_clip(tmp_path / "20260301_0800.mp4", range(4), Fraction(1))
+    found, encoded = check("a", camera(source=landed), 1.0)
+    assert found.reachable
+    assert encoded is not None
+    landed["path"] = str(tmp_path / "nowhere")
+    assert "is no folder, or not there now" in (reason() or "")
