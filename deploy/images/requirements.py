@@ -1,4 +1,4 @@
-"""Prints the requirements of an extra: `python requirements.py gate`."""
+"""Prints the requirements of extras: `python requirements.py gate`, or `edge,s3`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ def requirements(extra: str) -> list[str]:
     """What pyproject.toml, in the working folder, asks for. Raises SystemExit on no such extra."""
     project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    if extra not in extras:
+    unknown = set(extra.split(",")) - extras.keys()
+    if unknown:
         raise SystemExit(f"EXTRA={extra}: expected one of {', '.join(sorted(extras))}")
-    return [*project["dependencies"], *extras[extra]]
+    return [*project["dependencies"], *(one for name in extra.split(",") for one in extras[name])]
 
 
 if __name__ == "__main__":
