@@ -18,6 +18,9 @@ from schemas.messages import Captured, Missing
 STAGE: Final = "produce"
 # Of ticks that wait for the thread that sends or keeps them: more only where the disk stands still.
 MAX_WAITING_BYTES = 64_000_000
+# The longest waits for a tick: so often acknowledgements and replay are served while ticks are
+# under way or on disk, and health while there are none. No client's `poll` ends for a tick.
+_BUSY_S, _IDLE_S = 0.05, 0.25
 
 
 def count(context: Context, record: Captured | Missing) -> None:
@@ -68,6 +71,7 @@ class LiveOutlet:
         self._sender = sender
         self._courier = courier
         self._lock = threading.Lock()
+        self._has_news = threading.Event()
         self._handed: list[Tick] = []
         self._handed_bytes = 0
 
@@ -80,10 +84,20 @@ class LiveOutlet:
             tick = Tick(record.camera, record.captured_at_us, wire)
             self._handed.append(tick)
             self._handed_bytes += tick.size
+        self._has_news.set()
         count(self._context, record)
 
-    def serve(self, seconds: float) -> None:
-        """Send, keep and replay, for so long. On one thread. Raises FatalError."""
+    def wait(self) -> None:
+        """Until a tick is handed on, or it is time to serve what is under way."""
+        busy = self._courier.in_flight or self._courier.spooled
+        self._has_news.wait(_BUSY_S if busy else _IDLE_S)
+
+    def serve(self) -> None:
+        """Send, keep, replay, take acknowledgements; waits for none. On one thread.
+
+        Raises FatalError.
+        """
+        self._has_news.clear()  # before they are taken: a later one sets it again
         with self._lock:
             handed, self._handed, self._handed_bytes = self._handed, [], 0
         mono_us = time.monotonic_ns() // 1000
@@ -92,13 +106,13 @@ class LiveOutlet:
         if lost:
             self._context.metrics.count("onehertz_spool_full_total", lost, stage=STAGE)
         self._context.metrics.set("onehertz_spooled_ticks", self._courier.spooled, stage=STAGE)
-        self._sender.poll(seconds)
+        self._sender.poll()
 
     def finish(self, timeout_s: float) -> None:
         """Keep on disk what the broker does not take in that time."""
-        self.serve(0.0)
+        self.serve()
         self._sender.flush(timeout_s)
-        self.serve(0.0)
+        self.serve()
         self._courier.keep_all(time.monotonic_ns() // 1000)
 
     def __len__(self) -> int:

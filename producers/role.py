@@ -31,7 +31,7 @@ log = logging.getLogger("onehertz.produce")
 
 _FLUSH_S = 3600.0  # the lifecycle's deadline ends it sooner
 _LAST_CHANCE_S = 5.0  # for what else stays on disk
-_MOMENT_S, _LONG_MOMENT_S = 0.02, 0.2  # a live tick waits for it, recordings do not
+_MOMENT_S = 0.2  # for acknowledgements where there are recordings alone
 
 
 def run_produce(
@@ -42,7 +42,7 @@ def run_produce(
 ) -> None:
     """Run all cameras until their sources end or `context.stop` is requested.
 
-    `changed`: the cameras anew, once after each change of them; asked many times a second. Raises
+    `changed`: the cameras anew, once after each change of them; asked a few times a second. Raises
     UserError; FatalError when Kafka refuses a message, or when a camera's source failed (after the
     others have ended).
     """
@@ -94,10 +94,13 @@ class _Outlets:
         return self._live.hand
 
     def serve(self) -> None:
-        """Serve both for a moment."""
-        if self._live is not None:
-            self._live.serve(_MOMENT_S)
-        self._patient.serve(0.0 if self._live is not None else _LONG_MOMENT_S)
+        """Serve both for a moment; a tick that a live camera hands on ends the wait."""
+        if self._live is None:
+            self._patient.serve(_MOMENT_S)
+            return
+        self._live.wait()
+        self._live.serve()
+        self._patient.serve(0.0)
 
     def finish(self) -> None:
         """Wait for what recordings gave; keep what live cameras gave."""

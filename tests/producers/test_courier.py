@@ -32,7 +32,7 @@ class FakeBroker:
     def send(self, tick: Tick, landed: Callable[[], None]) -> None:
         self._queue.append((tick, landed))
 
-    def poll(self) -> None:
+    def poll(self, _timeout_s: float = 0.0) -> None:
         while self.up and self._queue:
             tick, landed = self._queue.pop(0)
             self.log.append(tick)
