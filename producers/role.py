@@ -90,7 +90,7 @@ class _Outlets:
         if not isinstance(camera.source, LIVE):
             return self._patient.hand
         if self._live is None:
-            self._live = self._opened.enter_context(_live_outlet(self._context, self._settings))
+            self._live = self._opened.enter_context(live_outlet(self._context, self._settings))
         return self._live.hand
 
     def serve(self) -> None:
@@ -151,8 +151,8 @@ def _count_file(context: Context, status: Literal["done", "aside"]) -> None:
 
 
 @contextmanager
-def _live_outlet(context: Context, settings: SpoolSettings) -> Iterator[LiveOutlet]:
-    """Raises UserError where the spool can't be used."""
+def live_outlet(context: Context, settings: SpoolSettings) -> Iterator[LiveOutlet]:
+    """Where live cameras hand on their ticks. Raises UserError where the spool can't be used."""
     spool = Spool(settings.path, settings.max_bytes)
     try:
         if spool.rows:

@@ -7,6 +7,7 @@ and a power cut. When there is too much, the oldest frames lose their bytes firs
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,9 +20,12 @@ from schemas.codec import decode_raw, encode_frame
 from schemas.messages import Captured, Missing
 from schemas.wire import JPEG, Received, Wire
 
+log = logging.getLogger("onehertz.produce")
+
 # What a row costs beside its value: headers, key, index.
 _ROW_BYTES = 1000
 _SHRINK_ROWS = 64  # looked at at once
+_KEPT_BYTES = 16_000_000  # of an empty spool's file
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS ticks (
@@ -88,9 +92,20 @@ class Spool:
         self.bytes = value_bytes + self.rows * _ROW_BYTES
 
     def _prepare(self) -> None:
-        pragmas = ("auto_vacuum=INCREMENTAL", "journal_mode=WAL", "synchronous=FULL")
-        # Held for as long as it is open: two processes would send everything twice.
-        for pragma in (*pragmas, "locking_mode=EXCLUSIVE", "journal_size_limit=16000000"):
+        pragmas = (
+            # Of a new file. By default 4096: a frame of 100 kB has 25 pages then, each an entry of
+            # the journal. With 16384 an append of one tick writes a third more.
+            "page_size=8192",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            # Held for as long as it is open: two processes would send everything twice.
+            "locking_mode=EXCLUSIVE",
+            "journal_size_limit=16000000",
+            # Some builds of SQLite write zeros over what is deleted: as much once more to write,
+            # 0.4 ms instead of 0.05 for a frame of 100 kB.
+            "secure_delete=OFF",
+        )
+        for pragma in pragmas:
             self._db.execute(f"PRAGMA {pragma}")
         self._db.executescript(_TABLE)
 
@@ -144,7 +159,20 @@ class Spool:
                     self.rows -= 1
                     self.bytes -= gone[0] + _ROW_BYTES
         if not self.rows:
-            self._db.execute("PRAGMA incremental_vacuum")
+            self._give_back()
+
+    def _give_back(self) -> None:
+        """The room of an outage, to the disk; what is small is kept for the next ticks."""
+        ((pages,),) = self._db.execute("PRAGMA page_count")
+        ((page_bytes,),) = self._db.execute("PRAGMA page_size")
+        if pages * page_bytes <= _KEPT_BYTES:
+            return
+        try:
+            # Of an empty table: 0.15 s for 300 MB, where freeing page by page takes 1 s.
+            self._db.execute("VACUUM")
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            log.warning("the spool's file stays as large as it is for now: %s", error)
 
     def shrink(self, oldest_us: int) -> int:
         """Take the pictures of the oldest frames until it fits, and those from before a moment.

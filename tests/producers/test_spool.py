@@ -68,6 +68,18 @@ def test_what_the_broker_has_is_gone_and_room_is_counted(spool: Spool) -> None:
     assert (spool.rows, spool.bytes) == (0, 0)
 
 
+def test_when_all_is_sent_the_disk_has_its_room_back(spool: Spool, tmp_path: Path) -> None:
+    def on_disk() -> int:
+        return sum(path.stat().st_size for path in tmp_path.iterdir())
+
+    rows = spool.append([tick("a", n, 100_000) for n in range(200)])
+    assert on_disk() > 20_000_000
+    spool.delete(rows)
+    assert on_disk() < 100_000
+    spool.append([tick("a", 0)])
+    assert [record_of(one.tick).seq for one in spool.read("a", ALL, 9)] == [0]
+
+
 def test_it_is_all_there_after_it_was_closed_and_opened_again(tmp_path: Path) -> None:
     first = Spool(tmp_path, 10_000_000)
     first.append([tick("a", 0), tick("b", 0)])
