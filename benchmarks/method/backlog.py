@@ -50,12 +50,14 @@ def _quality_for(images: Sequence[Bgr]) -> int:
     return best
 
 
-def captured(jpegs: Sequence[bytes], count: int, began_at: datetime) -> Iterator[Captured]:
-    """`count` frames of 100 cameras for frames-raw, one second after the other.
+def captured(
+    jpegs: Sequence[bytes], count: int, began_at: datetime, cameras: int = CAMERAS
+) -> Iterator[Captured]:
+    """`count` frames of 100 cameras, or so many, for frames-raw, one second after the other.
 
     Each camera shows one of the streets, its eight ticks over and over.
     """
-    for tick in _ticks(count, began_at):
+    for tick in _ticks(count, began_at, cameras):
         number = int(tick["camera"][3:]) % _SCENES
         jpeg = jpegs[number * _TICKS_PER_SCENE + tick["seq"] % _TICKS_PER_SCENE]
         yield Captured(**tick, jpeg=jpeg, stages={"produce": _times(tick, 0)})
@@ -104,9 +106,9 @@ def send(records: Iterable[FrameRecord], stage: Stage, kafka: KafkaSettings, top
 _TICK = ("camera", "captured_at", "run", "seq", "width", "height")
 
 
-def _ticks(count: int, began_at: datetime) -> Iterator[dict[str, Any]]:
+def _ticks(count: int, began_at: datetime, cameras: int = CAMERAS) -> Iterator[dict[str, Any]]:
     for number in range(count):
-        seq, camera = divmod(number, CAMERAS)
+        seq, camera = divmod(number, cameras)
         moment = began_at + timedelta(seconds=seq)
         values = (f"cam{camera:03}", moment, "bench", seq, WIDTH, HEIGHT)
         yield dict(zip(_TICK, values, strict=True))
