@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from runtime.lifecycle import Stop, run_role
 from runtime.logs import configure
 from runtime.metrics import Metrics
 from runtime.settings import secrets_in
+from runtime.systemd import Systemd
 
 log = logging.getLogger("onehertz")
 
@@ -44,7 +46,12 @@ def _run(name: str, settings: Settings, slot: str | None, role: Callable[[Contex
         if server is not None:
             log.info("health on http://%s:%d/readyz", settings.health.host, server.port)
         try:
-            role(Context(settings.kafka, settings.line, stop, metrics, health, slot, failpoints))
+            with Systemd(health, stop, os.environ) as told:
+                if told.is_watched:
+                    faulthandler.enable()  # says where a loop stood when the watchdog ends it
+                role(
+                    Context(settings.kafka, settings.line, stop, metrics, health, slot, failpoints)
+                )
         finally:
             if server is not None:
                 server.close()

@@ -64,6 +64,15 @@ def test_a_unit_gives_a_role_the_time_to_drain() -> None:
             assert float(stop_s) > deadline_s
 
 
+@pytest.mark.parametrize("unit", [one for one in UNITS if "setup" not in one.name], ids=ids)
+def test_a_role_that_hangs_is_started_again_and_leaves_no_passwords_on_disk(unit: Path) -> None:
+    assert values(unit, "Type") == ["notify"]
+    assert float(*values(unit, "WatchdogSec")) > 0
+    assert values(unit, "Restart") == ["always"]
+    assert values(unit, "LimitCORE") == ["0"]
+    assert "AF_UNIX" in str(values(unit, "RestrictAddressFamilies"))  # of systemd's own socket
+
+
 def test_systemd_finds_nothing_wrong(tmp_path: Path) -> None:
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
