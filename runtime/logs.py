@@ -140,5 +140,6 @@ def configure(
     root.handlers[:] = [handler]
     root.setLevel(settings.level.upper())
     logging.captureWarnings(True)
-    for chatty in ("aiokafka", "faust", "mode", "asyncio"):
+    # urllib3 would tell whole addresses, in which a mistyped password can look like a host.
+    for chatty in ("aiokafka", "faust", "mode", "asyncio", "urllib3"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))

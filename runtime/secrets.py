@@ -61,7 +61,12 @@ def _from_files(section: BaseModel) -> Iterator[str]:
 
 
 def _passwords_in(text: str) -> Iterator[str]:
-    """Of `scheme://user:password@host`, quoted and not, and of `host=db password=...`."""
+    """Of `scheme://user:password@host`, quoted and not, and of `host=db password=...`.
+
+    An address' query too, as one: `?token=...`.
+    """
+    if query := re.fullmatch(r"\w+://[^?#]*(\?[^#]+).*", text, re.DOTALL):
+        yield query[1]
     url = re.fullmatch(r"\w+://[^/?#]*?:([^/?#]*)@.*", text, re.DOTALL)
     if url:
         yield from (url[1], unquote(url[1]))

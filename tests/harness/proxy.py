@@ -132,8 +132,8 @@ class Proxy:
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._pass(asks, to_broker, self.up))
                 both.create_task(self._pass(from_broker, answers, self.down, (brokers, ours)))
-        except* OSError:
-            pass  # an end has gone, or the broker is away
+        except* (OSError, asyncio.CancelledError):
+            pass  # an end has gone, or the broker is away, or it was cut
         finally:
             for writer in writers:
                 writer.close()

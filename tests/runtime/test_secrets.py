@@ -52,6 +52,7 @@ def test_a_secret_file_that_is_not_there_hides_nothing(tmp_path: Path) -> None:
         ("postgresql://me:hunter%402@db/onehertz", "hunter@2"),
         ("host=db password=hunter2 user=me", "hunter2"),
         (r"host=db password = 'hun\'ter 2'", "hun'ter 2"),
+        ("http://camera/snapshot.jpg?token=hunter2#top", "?token=hunter2"),
     ],
 )
 def test_the_password_within_a_connection_string_is_a_secret_of_its_own(
