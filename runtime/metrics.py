@@ -94,6 +94,7 @@ class Metrics:
         # Finding a metric's child by its labels takes 3.5 µs, several times per record; this, 0.7.
         self._children: dict[tuple[object, ...], Counter] = {}
         self._observed: dict[tuple[object, ...], Histogram] = {}
+        self._levels: dict[tuple[object, ...], Gauge] = {}
 
     def count(self, name: CounterName, amount: float = 1, **labels: str) -> None:
         key = (name, *labels.items())
@@ -103,7 +104,11 @@ class Metrics:
         child.inc(amount)
 
     def set(self, name: GaugeName, value: float, **labels: str) -> None:
-        self._gauges[name].labels(**labels).set(value)
+        key = (name, *labels.items())
+        child = self._levels.get(key)
+        if child is None:
+            child = self._levels[key] = self._gauges[name].labels(**labels)
+        child.set(value)
 
     def observe(self, name: HistogramName, value: float, **labels: str) -> None:
         key = (name, *labels.items())
