@@ -149,7 +149,7 @@ def assert_not_late(records: list[RawRecord]) -> None:
 
 
 def test_a_line_that_is_cut_again_and_again(uplink: Uplink) -> None:
-    for turn in range(8):
+    for turn in range(6):
         uplink.passes(2 * PICTURE_BYTES)
         assert uplink.proxy.cut("reset" if turn % 2 else "close") >= 1
     given = uplink.recovers()
