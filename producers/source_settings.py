@@ -111,8 +111,11 @@ class RtspSettings(_NetworkSettings):
     transport: Literal["tcp", "udp"] = Field(
         "tcp", description="tcp loses nothing; udp for cameras that know nothing else."
     )
-    hwaccel: Literal["cuda", "vaapi", "qsv", "drm"] | None = Field(
-        None, description="Decode on this kind of device, where FFmpeg can; else on the CPU."
+    # Not qsv and drm: FFmpeg has them as decoders of their own names, not for its H.264 and H.265.
+    hwaccel: Literal["cuda", "vaapi"] | None = Field(
+        None,
+        description="Decode on this kind of device, where there is one and PyAV's FFmpeg knows it"
+        " (its wheels: cuda only); else on the CPU.",
     )
 
     @field_validator("url", "sub_url")

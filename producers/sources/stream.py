@@ -6,13 +6,16 @@ A camera's own JPEGs are passed on as they are; of H.264 and H.265 only what a t
 
 from __future__ import annotations
 
+import errno
+import logging
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 
 import av
 import av.error
+from av.codec.context import CodecContext
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.packet import Packet
@@ -27,6 +30,8 @@ from producers.sources.decoding import picture_of
 from producers.sources.jpegs import jpeg_picture
 from schemas.messages import MissingReason
 from vision.jpeg import BadJpeg
+
+log = logging.getLogger("onehertz.produce")
 
 # What FFmpeg's errors mean to the owner of a camera, while connecting.
 _REASONS: tuple[tuple[type[Exception], MissingReason, str], ...] = (
@@ -152,10 +157,13 @@ class StreamSource:
 
 
 def decoder_of(stream: VideoStream, hwaccel: str | None) -> VideoCodecContext:
-    """A decoder of our own: the container's is its reader thread's."""
+    """A decoder of our own: the container's is its reader thread's.
+
+    `hwaccel`: the kind of device to decode on; where there is none of that kind, it is the CPU.
+    """
     theirs = stream.codec_context
-    device = None if hwaccel is None else HWAccel(hwaccel, allow_software_fallback=True)
-    codec = av.CodecContext.create(theirs.codec.canonical_name, "r", device)
+    name = theirs.codec.canonical_name
+    codec = av.CodecContext.create(name, "r") if hwaccel is None else _on_device(name, hwaccel)
     assert isinstance(codec, VideoCodecContext)  # noqa: S101 - of a video stream
     codec.extradata = theirs.extradata
     codec.width, codec.height = theirs.width, theirs.height
@@ -164,6 +172,21 @@ def decoder_of(stream: VideoStream, hwaccel: str | None) -> VideoCodecContext:
     # Frame threads hold pictures back; and cameras are decoded side by side anyway.
     codec.thread_count = 1
     return codec
+
+
+def _on_device(name: str, hwaccel: str) -> CodecContext:
+    try:
+        codec = av.CodecContext.create(name, "r", HWAccel(hwaccel, allow_software_fallback=True))
+    except av.error.FFmpegError:  # the fallback is for codecs, not for a device that is not there
+        codec = av.CodecContext.create(name, "r")
+    if not codec.is_hwaccel:
+        tell_of_cpu(hwaccel, name)
+    return codec
+
+
+@cache  # once, and not for each camera each time that it connects
+def tell_of_cpu(hwaccel: str, name: str) -> None:
+    log.warning("no %s device decodes %s here: decoding on the CPU", hwaccel, name)
 
 
 def _jpeg_arrival(packet: Packet[VideoStream], arrived_us: int) -> Arrival | None:
@@ -201,6 +224,8 @@ def _while_connecting(error: Exception, late: bool) -> SourceError:
     for kind, reason, detail in _REASONS:
         if isinstance(error, kind):
             return SourceError(reason, detail)
+    if isinstance(error, OSError) and error.errno == errno.EPROTONOSUPPORT:  # RTSP's 461
+        return SourceError("refused", "the camera does not send by this transport: try the other")
     # The error's own text may hold the address, and that the password.
     return SourceError("unreachable", getattr(error, "strerror", None) or type(error).__name__)
 
