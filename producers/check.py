@@ -16,7 +16,7 @@ from producers.landed.inbox import start_us_of
 from producers.landed.landings import store_of
 from producers.landed.settings import LANDED, LandedSettings, S3Settings
 from producers.landed.stores import StoreError
-from producers.live.arrivals import Arrival
+from producers.live.arrivals import Arrival, LiveSource
 from producers.live.ticks import monotonic_us
 from producers.settings import CameraSettings
 from producers.source_settings import LIVE, LiveSettings, RtspSettings
@@ -40,6 +40,7 @@ _HINTS: dict[MissingReason, str] = {
     "undecodable": "set the camera to H.264, H.265 or MJPEG",
     "spool-full": "",  # no source says so
 }
+_NO_KEY_FRAME = "frames come, and no key frame"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def check(camera: str, settings: CameraSettings, seconds: float) -> tuple[Checke
         encoded = encoder_of(settings).encode(picture())
         cpu_ms = time.thread_time() * 1000 - began_ms
     except SourceError as error:
-        return replace(found, reason=str(error), advice=[_HINTS[error.reason]]), None
+        return replace(found, reason=str(error), advice=[_hint(error)]), None
     except (UserError, StoreError) as error:
         return replace(found, reason=str(error)), None
     found = replace(
@@ -97,6 +98,12 @@ def check(camera: str, settings: CameraSettings, seconds: float) -> tuple[Checke
         uplink_kbit_s=round(len(encoded.jpeg) * 8 / 1000 / settings.interval_s, 1),
     )
     return replace(found, advice=advice_on(found, settings)), encoded
+
+
+def _hint(error: SourceError) -> str:
+    if error.detail.startswith(_NO_KEY_FRAME):
+        return "set the camera's I-frame interval to that of the ticks"
+    return _HINTS[error.reason]
 
 
 def advice_on(found: Checked, settings: CameraSettings) -> list[str]:
@@ -124,16 +131,10 @@ def _live(
     found: Checked, source: LiveSettings, settings: CameraSettings, seconds: float
 ) -> tuple[Checked, Callable[[], Picture]]:
     live = build_live(source, settings.interval_us, monotonic_us)
-    arrivals: list[Arrival] = []
-    until_us = monotonic_us() + round(seconds * 1e6)
-    with closing(live.arrivals(_Demand(until_us))) as coming:
-        for arrival in coming:
-            arrivals.append(arrival)
-            if arrival.arrived_us >= until_us and any(one.whole for one in arrivals):
-                break
+    arrivals = _watched(live, seconds)
     whole = [arrival for arrival in arrivals if arrival.whole]
     if not whole:
-        raise SourceError("stalled", f"no whole frame in {seconds:g} s")
+        raise SourceError("stalled", f"{_NO_KEY_FRAME} in {2 * seconds:g} s")
     found = replace(
         found,
         codec=live.codec,
@@ -141,6 +142,23 @@ def _live(
         key_interval_s=_interval_s(whole) if len(whole) < len(arrivals) else None,
     )
     return found, whole[-1].load
+
+
+def _watched(live: LiveSource, seconds: float) -> list[Arrival]:
+    """What comes in so many seconds; in twice as many, where no whole frame is among it."""
+    arrivals: list[Arrival] = []
+    until_us = monotonic_us() + round(seconds * 1e6)
+    late_us = until_us + round(seconds * 1e6)
+    with closing(live.arrivals(_Demand(until_us))) as coming:
+        for arrival in coming:
+            if arrival is not None:
+                arrivals.append(arrival)
+            now_us = monotonic_us()
+            if now_us >= late_us or (now_us >= until_us and any(one.whole for one in arrivals)):
+                return arrivals
+    if not arrivals:
+        raise SourceError("unreachable", "the camera ended the stream")
+    return arrivals
 
 
 class _Demand:

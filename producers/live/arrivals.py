@@ -37,9 +37,11 @@ class LiveSource(Protocol):
 
     codec: str | None  # what it sends, as FFmpeg calls it; None before the first connection
 
-    def arrivals(self, demand: Demand) -> Generator[Arrival]:
+    def arrivals(self, demand: Demand) -> Generator[Arrival | None]:
         """One connection: frames as they come, until it breaks or is closed.
 
-        Blocks no longer than its own time-outs. Raises SourceError with the reason why there is no
-        picture; ends by itself where the camera ends the stream. A new call connects anew.
+        None: something came that no picture can be made of, as before a stream's first key frame;
+        so who reads is never held up for longer than the source's own time-outs. Raises SourceError
+        with the reason why there is no picture; ends by itself where the camera ends the stream. A
+        new call connects anew.
         """

@@ -13,25 +13,31 @@ _LONGEST_QUEUE = 512
 
 
 class Mailbox:
-    """Arrivals in one direction, what is wrong with the connection beside them."""
+    """Arrivals in one direction, what is wrong beside them."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._arrivals: deque[Arrival] = deque(maxlen=_LONGEST_QUEUE)
         self._problem: SourceError | None = None
+        self._failed = False
         self._closed = False
 
     def put(self, arrival: Arrival) -> None:
         with self._changed:
             self._arrivals.append(arrival)
-            self._problem = None
+            self._problem, self._failed = None, False
             self._changed.notify()
 
     def fail(self, problem: SourceError) -> None:
-        """There is no connection, and why; until the next arrival."""
+        """There is no frame, and why; until the next arrival."""
         with self._changed:
-            self._problem = problem
+            self._problem, self._failed = problem, True
             self._changed.notify()
+
+    def explain(self, problem: SourceError) -> None:
+        """The connection stands, and why there is no frame yet; nobody is woken for it."""
+        with self._changed:
+            self._problem, self._failed = problem, False
 
     def close(self) -> None:
         """Wakes who waits in `take`."""
@@ -39,13 +45,11 @@ class Mailbox:
             self._closed = True
             self._changed.notify()
 
-    def wait_for_news(self, timeout_s: float = 1.0) -> bool:
-        """Whether something has come, be it a frame or a problem."""
+    def wait_for_news(self, timeout_s: float) -> None:
+        """Until a frame has come, or it is known that there is no connection."""
         with self._changed:
-            return bool(
-                self._changed.wait_for(
-                    lambda: self._arrivals or self._problem or self._closed, timeout_s
-                )
+            self._changed.wait_for(
+                lambda: self._arrivals or self._failed or self._closed, timeout_s
             )
 
     def first_arrived_us(self) -> int | None:
@@ -63,6 +67,6 @@ class Mailbox:
 
     @property
     def problem(self) -> SourceError | None:
-        """Why there is no connection; None where there is one."""
+        """Why there is no frame; None where they come."""
         with self._changed:
             return self._problem

@@ -13,6 +13,8 @@ from producers.sources.base import SourceError
 
 log = logging.getLogger("onehertz.produce")
 
+_NO_KEY_FRAME = SourceError("stalled", "what comes is of no use before the next key frame")
+
 
 class Reader(threading.Thread):
     """Reads a live source into a mailbox until it is closed. What is wrong goes there too."""
@@ -35,7 +37,7 @@ class Reader(threading.Thread):
         self._told = ""  # the last problem that was logged
 
     def close(self) -> None:
-        """Ask it to end: at the next frame, or at the source's own time-out."""
+        """Ask it to end: when next something comes, or at the source's own time-out."""
         self._closed.set()
 
     def run(self) -> None:
@@ -51,6 +53,10 @@ class Reader(threading.Thread):
                 for arrival in arrivals:
                     if self._closed.is_set():
                         return 0
+                    if arrival is None:
+                        if first_us is None:
+                            self._mailbox.explain(_NO_KEY_FRAME)
+                        continue
                     if first_us is None:
                         first_us = arrival.arrived_us
                         self._tell("")

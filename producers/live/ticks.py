@@ -20,6 +20,11 @@ from schemas.messages import Captured, Missing
 
 log = logging.getLogger("onehertz.produce")
 
+# Without a first frame by then, ticks begin all the same: its key frame may be minutes away.
+BEGIN_WITHIN_S = 10.0
+# A camera may take few connections: who connects anew does so after this one's end, if it ends
+# within that time.
+LET_GO_S = 2.0
 # A clock that was set forward, or a machine that slept: capture times go on from the right ones.
 FORWARD_US = 2_000_000
 # Set back by less, capture times stay ahead of it, so that they go on rising. By more, they would
@@ -41,7 +46,7 @@ class LiveTicks:
     """Iterates over `Captured | Missing`, one per tick, until it is closed.
 
     `seq` is gap-free from 0 within a run; each start is a run of its own. The first tick is when
-    the first frame comes, or when it is known that none does.
+    the first frame comes, or when it is known that none does, or after 10 s.
     """
 
     def __init__(
@@ -66,13 +71,20 @@ class LiveTicks:
 
     def __iter__(self) -> Iterator[Captured | Missing]:
         self._reader.start()
-        while not self._closed and not self._mailbox.wait_for_news():
-            continue
-        while not self._closed:
-            yield from self._run()
+        try:
+            self._mailbox.wait_for_news(BEGIN_WITHIN_S)
+            while not self._closed:
+                yield from self._run()
+        finally:
+            self.close()
+            self._reader.join(LET_GO_S)
 
     def close(self) -> None:
-        """End the iteration, from any thread. The connection ends within its own time-outs."""
+        """End the iteration, from any thread.
+
+        The connection ends when next something comes, or within its own time-outs; the iteration
+        waits for that for 2 s at most.
+        """
         self._closed = True
         self._reader.close()
         self._demand.close()

@@ -33,7 +33,7 @@ class SnapshotSource:
         self._timeout = connect_timeout_s, read_timeout_s
         self._clock = clock
 
-    def arrivals(self, demand: Demand) -> Generator[Arrival]:
+    def arrivals(self, demand: Demand) -> Generator[Arrival | None]:
         """See `LiveSource`: a picture each time that one is wanted, over one connection."""
         with requests.Session() as session:
             while demand.wait():

@@ -109,7 +109,7 @@ class StreamSource:
         self._interval_us = interval_us
         self._clock = clock
 
-    def arrivals(self, demand: Demand) -> Generator[Arrival]:  # noqa: ARG002 - comes unasked
+    def arrivals(self, demand: Demand) -> Generator[Arrival | None]:  # noqa: ARG002 - comes unasked
         """See `LiveSource`."""
         with self._opened() as (container, stream):
             self.codec = stream.codec_context.name
@@ -118,9 +118,7 @@ class StreamSource:
             try:
                 for packet in container.demux(stream):
                     last_us = self._clock()
-                    arrival = arrival_of(packet, last_us)
-                    if arrival is not None:
-                        yield arrival
+                    yield arrival_of(packet, last_us)
             except av.error.FFmpegError as error:
                 late = self._clock() - last_us >= _NEARLY * self._address.read_timeout_s
                 raise _while_reading(error, late) from error
