@@ -26,8 +26,9 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 demo: setup ## The whole line on real video, live (ARGS="--seconds 45")
 	@$(BIN)/onehertz demo $(ARGS)
 
-test: lint ## All checks and tests; starts the servers that they need
+test: lint ## All checks and tests; gets and starts the servers that they need
 	@echo "test: on a real Kafka and a real PostgreSQL"
+	@$(BIN)/python -m tests.fixtures.gstreamer
 	@$(BIN)/python -m pytest $(SPREAD) $(ARGS)
 
 test-containers: setup ## The same on containers; needs a Docker engine, compose, and their images

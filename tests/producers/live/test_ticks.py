@@ -4,96 +4,31 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
-import cv2
-import numpy as np
 import pytest
 
 from producers.camera import encoder_of
 from producers.live.arrivals import Arrival, Demand, LiveSource
-from producers.live.backoff import Backoff
 from producers.live.ticks import LiveTicks, monotonic_us, must_begin_anew
 from producers.settings import CameraSettings
 from producers.sources.base import Picture
-from producers.sources.registry import build_live
 from runtime.kafka import now_us
-from schemas.messages import Captured, Missing
-from tests.producers.clips import number_in, numbered, write_clip
+from schemas.messages import Missing
+from tests.producers.clips import numbered, write_clip
+from tests.producers.live.conftest import Watch
 from tests.producers.live.rtsp_server import RtspServer
-
-INTERVAL_S = 0.2
-INTERVAL_US = 200_000
-
-
-class Soon(Backoff):
-    """Tries again after 50 ms."""
-
-    def wait_s(self, connected_us: int) -> float:
-        return 0.05
-
-
-def live(url: str, **keys: Any) -> LiveTicks:
-    settings = CameraSettings.model_validate(
-        {
-            "source": {"kind": "rtsp", "url": url, "read_timeout_s": 0.6, **keys},
-            "interval_s": INTERVAL_S,
-        }
-    )
-    source = build_live(settings.source, settings.interval_us, monotonic_us)
-    return LiveTicks("door", source, INTERVAL_US, encoder_of(settings), now_us, backoff=Soon())
-
-
-class Watched:
-    """A camera's records, collected on a thread of their own while the test goes on."""
-
-    def __init__(self, ticks: LiveTicks) -> None:
-        self.records: list[Captured | Missing] = []
-        self._ticks = ticks
-        self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._collect)
-        self._thread.start()
-
-    def _collect(self) -> None:
-        for record in self._ticks:
-            with self._changed:
-                self.records.append(record)
-                self._changed.notify_all()
-
-    def until(self, condition: Callable[[list[Captured | Missing]], bool]) -> None:
-        with self._changed:
-            assert self._changed.wait_for(lambda: condition(self.records), 30)
-
-    def close(self) -> None:
-        self._ticks.close()
-        self._thread.join(30)
-        assert not self._thread.is_alive()
-
-
-def last_are(status: str, count: int) -> Callable[[list[Captured | Missing]], bool]:
-    return lambda records: (
-        len(records) >= count and all(one.status == status for one in records[-count:])
-    )
-
-
-def shown(record: Captured | Missing) -> int:
-    assert isinstance(record, Captured)
-    image = cv2.imdecode(np.frombuffer(record.jpeg, np.uint8), cv2.IMREAD_COLOR)
-    assert image is not None
-    return number_in(np.asarray(image, np.uint8))
-
-
-def assert_gap_free(records: list[Captured | Missing]) -> None:
-    """One run, numbers without gaps, capture times exactly an interval apart."""
-    assert len({record.run for record in records}) == 1
-    assert [record.seq for record in records] == list(range(len(records)))
-    first_us = records[0].captured_at_us
-    assert [record.captured_at_us - first_us for record in records] == [
-        seq * INTERVAL_US for seq in range(len(records))
-    ]
+from tests.producers.live.watching import (
+    INTERVAL_US,
+    Soon,
+    Watched,
+    assert_gap_free,
+    last_are,
+    live,
+    shown,
+)
 
 
 @pytest.fixture
@@ -113,22 +48,9 @@ def server(tmp_path: Path) -> Iterator[RtspServer]:
     server.kill()
 
 
-@pytest.fixture
-def watch() -> Iterator[Callable[[LiveTicks], Watched]]:
-    all_watched: list[Watched] = []
-
-    def begin(ticks: LiveTicks) -> Watched:
-        all_watched.append(Watched(ticks))
-        return all_watched[-1]
-
-    yield begin
-    for watched in all_watched:
-        watched.close()
-
-
 @pytest.mark.parametrize("name", ["h264", "h265", "rare"])
 def test_a_healthy_stream_has_a_frame_for_every_tick(
-    server: RtspServer, watch: Callable[[LiveTicks], Watched], name: str
+    server: RtspServer, watch: Watch, name: str
 ) -> None:
     watched = watch(live(server.url(f"{name}.mp4")))
     watched.until(lambda records: len(records) >= 20)
@@ -139,7 +61,7 @@ def test_a_healthy_stream_has_a_frame_for_every_tick(
 
 
 def test_a_camera_that_dies_and_comes_back_has_missing_ticks_in_between(
-    server: RtspServer, watch: Callable[[LiveTicks], Watched]
+    server: RtspServer, watch: Watch
 ) -> None:
     watched = watch(live(server.url("h264.mp4")))
     watched.until(last_are("captured", 3))
@@ -153,9 +75,7 @@ def test_a_camera_that_dies_and_comes_back_has_missing_ticks_in_between(
     assert "refused" in reasons
 
 
-def test_a_camera_that_freezes_is_stalled_and_goes_on(
-    server: RtspServer, watch: Callable[[LiveTicks], Watched]
-) -> None:
+def test_a_camera_that_freezes_is_stalled_and_goes_on(server: RtspServer, watch: Watch) -> None:
     watched = watch(live(server.url("h264.mp4"), connect_timeout_s=0.6))
     watched.until(last_are("captured", 3))
     server.freeze()
@@ -168,7 +88,7 @@ def test_a_camera_that_freezes_is_stalled_and_goes_on(
 
 
 def test_a_camera_that_is_not_there_has_missing_ticks_from_the_start(
-    server: RtspServer, watch: Callable[[LiveTicks], Watched]
+    server: RtspServer, watch: Watch
 ) -> None:
     url = server.url("h264.mp4", "viewer:s3cret@127.0.0.1")
     server.kill()
@@ -180,7 +100,7 @@ def test_a_camera_that_is_not_there_has_missing_ticks_from_the_start(
 
 
 def test_thirty_cameras_at_once_have_a_frame_for_every_tick(
-    server: RtspServer, watch: Callable[[LiveTicks], Watched]
+    server: RtspServer, watch: Watch
 ) -> None:
     # Five frames a second: it is our side that is tested, and the server is one process of Python.
     url = server.url("slow.mp4")
@@ -218,7 +138,7 @@ def test_capture_times_begin_anew_when_the_clock_has_been_set(off_us: int, anew:
 
 
 def test_a_clock_that_is_set_forward_begins_a_new_run(
-    watch: Callable[[LiveTicks], Watched],
+    watch: Watch,
 ) -> None:
     wrong_us = -3600 * 1_000_000
 
@@ -237,7 +157,7 @@ def test_a_clock_that_is_set_forward_begins_a_new_run(
 
 
 def test_a_library_that_fails_ends_no_camera(
-    watch: Callable[[LiveTicks], Watched], caplog: pytest.LogCaptureFixture
+    watch: Watch, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Failing:
         def arrivals(self, demand: Demand) -> Iterator[Arrival]:
@@ -254,7 +174,7 @@ def test_a_library_that_fails_ends_no_camera(
 
 
 def test_a_problem_is_logged_once_until_it_changes(
-    server: RtspServer, watch: Callable[[LiveTicks], Watched], caplog: pytest.LogCaptureFixture
+    server: RtspServer, watch: Watch, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.kill()
     watched = watch(live(server.url("h264.mp4")))
