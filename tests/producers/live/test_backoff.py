@@ -26,3 +26,18 @@ def test_it_never_waits_longer_than_its_cap_nor_hammers(chances: list[float]) ->
     numbers = iter(chances)
     backoff = Backoff(chance=lambda: next(numbers))
     assert all(0.5 <= backoff.wait_s(0) <= LONGEST_S for _ in chances)
+
+
+@given(st.lists(st.floats(0, 1, exclude_max=True), min_size=200, max_size=200))
+def test_a_camera_that_stays_for_eight_seconds_at_a_time_is_found_each_time(
+    chances: list[float],
+) -> None:
+    numbers = iter(chances)
+    backoff = Backoff(chance=lambda: next(numbers))
+    now_s = 0.0
+    for number in range(20):
+        comes_s, goes_s = number * 10.5, number * 10.5 + 8
+        while now_s < comes_s:
+            now_s += backoff.wait_s(0)
+        assert now_s <= goes_s - 3
+        now_s = goes_s + backoff.wait_s(round((goes_s - now_s) * 1e6))
