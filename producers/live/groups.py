@@ -4,11 +4,15 @@ A key frame is decoded alone: fed, drained, and the decoder emptied. Without tha
 come out late by the frames that the decoder holds back for B-frames, and of key frames alone by
 whole key intervals (H.264 with two B-frames: 1.9 s late at one key frame a second, seen). Another
 frame costs all frames since its key frame that have not been decoded for an earlier one.
+
+Where pictures are refreshed bit by bit (H.264's periodic intra refresh), what is marked as a key
+frame can't be decoded alone. After a few tries such a stream is decoded as one group without end.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeAlias
@@ -31,6 +35,9 @@ MAX_WAITING_BYTES = 16_000_000
 # a group. Where key frames come more seldom, going on from tick to tick costs less.
 PATIENT_INTERVALS = 2.0
 
+# Key frames in a row that gave no picture alone, without being damaged.
+MAX_MUTE_KEYS = 3
+
 _Packet: TypeAlias = "Packet[VideoStream]"
 
 
@@ -38,10 +45,23 @@ _Packet: TypeAlias = "Packet[VideoStream]"
 class _Group:
     """A key frame's packet and those after it, up to the next key frame."""
 
-    packets: list[_Packet | None] = field(default_factory=list)  # None: decoded and let go
+    waiting: deque[_Packet] = field(default_factory=deque)
     waiting_bytes: int = 0
-    decoded: int = 0  # of `packets`, since the decoder was last empty
+    gone: int = 0  # packets before those, decoded and let go
+    decoded: int = 0  # packets since the first one that went into the decoder since it was empty
     shown: VideoFrame | None = None  # the last picture that came out
+
+    def append(self, packet: _Packet) -> int:
+        """Its place in the group, from 0."""
+        self.waiting.append(packet)
+        self.waiting_bytes += packet.size
+        return self.gone + len(self.waiting) - 1
+
+    def let_go(self) -> None:
+        """Of what is decoded."""
+        for _ in range(self.decoded - self.gone):
+            self.waiting_bytes -= self.waiting.popleft().size
+        self.gone = max(self.gone, self.decoded)
 
 
 class GroupDecoder:
@@ -55,6 +75,7 @@ class GroupDecoder:
         self._lock = threading.Lock()
         self._group: _Group | None = None  # that grows
         self._inside: _Group | None = None  # that the decoder has frames of
+        self._mute_keys = 0  # in a row
 
     def add(self, packet: _Packet, arrived_us: int) -> Arrival | None:
         """The packet as an arrival; None before the first key frame, and for an empty one."""
@@ -62,14 +83,13 @@ class GroupDecoder:
             return None
         if packet.is_keyframe:
             self._keys.note(arrived_us)
-            self._group = _Group()
+            if self._keys_stand_alone:
+                self._group = _Group()
         group = self._group
         if group is None:
             return None
         with self._lock:
-            group.packets.append(packet)
-            group.waiting_bytes += packet.size
-            index = len(group.packets) - 1
+            index = group.append(packet)
             if group.waiting_bytes > MAX_WAITING_BYTES and index:
                 try:
                     self._go_on_to(group, index)
@@ -77,9 +97,14 @@ class GroupDecoder:
                     self._empty()
                     self._group = None
                     return None
-        patient = self._keys.expected_us(arrived_us) <= self._patience_us
+        alone = self._keys_stand_alone
+        patient = alone and self._keys.expected_us(arrived_us) <= self._patience_us
         load = partial(self._load, group, index)
-        return Arrival(arrived_us, load, whole=index == 0, patient=patient)
+        return Arrival(arrived_us, load, whole=alone and index == 0, patient=patient)
+
+    @property
+    def _keys_stand_alone(self) -> bool:
+        return self._mute_keys < MAX_MUTE_KEYS or self._group is None
 
     def _load(self, group: _Group, index: int) -> Picture:
         with self._lock:
@@ -91,21 +116,21 @@ class GroupDecoder:
         return picture_of(frame)
 
     def _key_frame(self, group: _Group) -> VideoFrame | None:
-        packet = group.packets[0]
-        if packet is None:  # decoded since, for a later tick: then that one was wanted
+        if group.gone:  # decoded since, for a later tick: then that one was wanted
             return group.shown
         self._empty()
-        frames = [*self._decoded(packet), *self._decoded(None)]
+        frames = [*self._decoded(group.waiting[0]), *self._decoded(None)]
         self._empty()
+        self._mute_keys = 0 if frames else self._mute_keys + 1
         return frames[0] if frames else None
 
     def _frame_at(self, group: _Group, index: int) -> VideoFrame | None:
         """The newest picture that has come out once that packet is in."""
         try:
             self._go_on_to(group, index)
-            if group.shown is None:  # all held back; what comes after needs the next key frame
+            if group.shown is None:  # all held back; they are kept, to be decoded once more
                 frames = self._decoded(None)
-                group.shown = frames[-1] if frames else None
+                group.shown = frames[0] if frames else None  # later ticks show later ones
                 self._empty()
         except SourceError:
             self._empty()
@@ -116,15 +141,14 @@ class GroupDecoder:
         if self._inside is not group:
             self._empty()
             self._inside = group
+        if group.decoded < group.gone:
+            raise SourceError("undecodable", "its beginning is gone: the next key frame helps")
         for place in range(group.decoded, index + 1):
-            packet = group.packets[place]
-            if packet is None:
-                raise SourceError("undecodable", "its beginning is gone: the next key frame helps")
-            frames = self._decoded(packet)
-            group.shown = frames[-1] if frames else group.shown
-            group.packets[place] = None
-            group.waiting_bytes -= packet.size
+            frames = self._decoded(group.waiting[place - group.gone])
             group.decoded = place + 1
+            if frames:
+                group.shown = frames[-1]
+                group.let_go()
 
     def _empty(self) -> None:
         self._codec.flush_buffers()

@@ -43,16 +43,20 @@ def write_clip(
     b_frames: int = 0,
     gop: int = 12,
     fixed_gop: bool = False,
+    intra_refresh: bool = False,
     created: str | None = None,
     first: int = 0,
 ) -> Path:
     """A clip with frame i at stamps[i] * time_base seconds, showing the number `first` + i.
 
     `fixed_gop`: a key frame every `gop` frames and nowhere else, closed groups, as cameras do it.
+    `intra_refresh`: of libx264, no key frame but the first: a part of each picture is coded anew.
     """
     options = {"bf": str(b_frames), "g": str(gop)} if codec != "mjpeg" else {}
     if fixed_gop and codec == "libx264":
         options |= {"x264-params": "scenecut=0:open-gop=0:log-level=none"}
+    if intra_refresh:
+        options |= {"x264-params": f"intra-refresh=1:keyint={gop}:log-level=none"}
     if codec == "libx265":
         options = {
             "x265-params": f"keyint={gop}:min-keyint={gop}:bframes={b_frames}:scenecut=0"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -171,6 +172,31 @@ def test_a_group_whose_beginning_is_gone_says_so(clip: Callable[[int, int], Path
     shown(arrivals[25])  # the second group's key frame empties the decoder
     with pytest.raises(SourceError, match="its beginning is gone"):
         arrivals[22].load()
+
+
+def test_a_frame_soon_after_its_key_frame_costs_none_of_those_that_follow(
+    clip: Callable[[int, int], Path],
+) -> None:
+    opened = Opened(clip(60, 60))
+    arrivals = opened.arrive()
+    numbers = [shown(arrivals[n]) for n in (1, 2, 12, 30, 59)]
+    assert numbers == sorted(numbers)
+    assert all(n - 6 <= number for number, n in zip(numbers, (1, 2, 12, 30, 59), strict=True))
+
+
+def test_a_stream_that_is_refreshed_bit_by_bit_is_decoded_as_one_group(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    write_clip(path, range(250), Fraction(1, RATE), "libx264", gop=RATE, intra_refresh=True)
+    opened = Opened(path)
+    captured = []
+    for n, packet in enumerate(opened.packets):
+        arrival = opened.decoder.add(packet, n * SECOND // RATE)
+        assert arrival is not None
+        if arrival.whole or (n % RATE == 0 and not arrival.patient):  # as ticks would have it
+            with suppress(SourceError):
+                captured.append((n, shown(arrival)))
+    # Three marked key frames gave no picture; from then on each tick shows its own.
+    assert captured == [(n, n) for n in (0, 100, 125, 150, 175, 200, 225)]
 
 
 def test_a_broken_packet_is_undecodable_and_the_next_key_frame_helps(tmp_path: Path) -> None:
