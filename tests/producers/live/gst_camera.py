@@ -20,7 +20,7 @@ class Stream:
     """
 
     clip: str
-    codec: Literal["h264", "h265"] = "h264"
+    codec: Literal["h264", "h265", "mjpeg"] = "h264"
     shared: bool = False
     transport: Literal["tcp", "udp"] | None = None
 

@@ -4,8 +4,8 @@
 it is ended or its standard input is closed; it says "ready" once it can be reached. PLAN is JSON:
 
     {"port": 8554, "asks_for": null | "basic" | "digest", "user": …, "password": …,
-     "streams": {"NAME": {"clip": "/….mkv or .ts", "codec": "h264" | "h265", "shared": false,
-                          "transport": null | "tcp" | "udp"}}}
+     "streams": {"NAME": {"clip": "/….mkv or .ts", "codec": "h264" | "h265" | "mjpeg",
+                          "shared": false, "transport": null | "tcp" | "udp"}}}
 
 Each is at rtsp://127.0.0.1:PORT/NAME, in real time, from its first frame on for each that connects;
 `shared`: all see the same moment. `transport`: the only one that is offered; null: both.
@@ -23,15 +23,24 @@ for _name in ("Gst", "GstRtsp", "GstRtspServer"):
     gi.require_version(_name, "1.0")
 from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402 - as `gi` wants it
 
-_PARTS = (
+_PARTS = [
     "multifilesrc",
     "matroskademux",
     "tsdemux",
     "h264parse",
     "h265parse",
+    "jpegparse",
     "rtph264pay",
     "rtph265pay",
-)
+    "rtpjpegpay",
+]
+# How a clip's packets are made ready for RTP.
+_CHAINS = {
+    # config-interval=-1: parameter sets before each key frame, as cameras send them.
+    "h264": "h264parse config-interval=-1 ! rtph264pay pt=96",
+    "h265": "h265parse config-interval=-1 ! rtph265pay pt=96",
+    "mjpeg": "jpegparse ! rtpjpegpay pt=26",
+}
 _TRANSPORTS = {
     "tcp": GstRtsp.RTSPLowerTrans.TCP,
     "udp": GstRtsp.RTSPLowerTrans.UDP,
@@ -43,16 +52,12 @@ def _missing() -> list[str]:
 
 
 def _factory(stream: dict[str, Any]) -> GstRtspServer.RTSPMediaFactory:
-    codec = stream["codec"]
     factory = GstRtspServer.RTSPMediaFactory()
     # Each that connects asks for the beginning; what can't be sought goes on for all of them.
     source = "multifilesrc" if stream["shared"] else "filesrc"
     demuxer = "tsdemux" if stream["clip"].endswith(".ts") else "matroskademux"
-    # config-interval=-1: parameter sets before each key frame, as cameras send them.
-    factory.set_launch(
-        f'( {source} location="{stream["clip"]}" ! {demuxer}'
-        f" ! {codec}parse config-interval=-1 ! rtp{codec}pay name=pay0 pt=96 )"
-    )
+    chain = _CHAINS[stream["codec"]]
+    factory.set_launch(f'( {source} location="{stream["clip"]}" ! {demuxer} ! {chain} name=pay0 )')
     factory.set_shared(stream["shared"])
     if stream["transport"] is not None:
         factory.set_protocols(_TRANSPORTS[stream["transport"]])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import socket
+import socketserver
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -27,6 +29,15 @@ from tests.producers.live.rtsp_server import RtspServer
 SECRET = "s3cret-w0rd"
 INTERVAL_S = 0.2
 KINDS = ("rtsp h264", "rtsp h265", "mjpeg", "snapshot")
+
+
+class Refusing(socketserver.BaseRequestHandler):
+    """Answers whatever it is asked with the status of its server."""
+
+    def handle(self) -> None:
+        while b"\r\n\r\n" not in self.request.recv(4096):
+            continue
+        self.request.sendall(f"RTSP/1.0 {self.server.status}\r\nCSeq: 1\r\n\r\n".encode())
 
 
 class EveryTime:
@@ -185,6 +196,21 @@ def test_a_path_that_the_camera_does_not_have_is_refused(camera: Camera) -> None
     scheme = "rtsp" if camera.kind.startswith("rtsp") else "http"
     absent = camera.source(url=f"{scheme}://{camera.place}/absent")
     assert failure(absent).reason == "refused"
+
+
+@pytest.mark.parametrize(
+    "status", ["400 Bad Request", "453 Not Enough Bandwidth", "503 Service Unavailable"]
+)
+def test_an_rtsp_camera_that_can_serve_no_more_refuses(status: str) -> None:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Refusing) as server:
+        server.status = status
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        camera = Camera("rtsp h264", f"127.0.0.1:{server.server_address[1]}", server.shutdown)
+        found = failure(camera.source())
+        server.shutdown()
+        thread.join()
+    assert found.reason == "refused"
 
 
 @pytest.mark.parametrize("kind", ["mjpeg", "snapshot"])

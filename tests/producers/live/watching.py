@@ -101,11 +101,13 @@ class Traced:
         self.codec = source.codec
         self.came: list[Arrival] = []
         self.loaded: list[Loaded] = []
+        self.useless = 0  # packets that no picture can be made of
         self._source = source
 
     def arrivals(self, demand: Demand) -> Generator[Arrival | None]:
         for arrival in self._source.arrivals(demand):
             if arrival is None:
+                self.useless += 1
                 yield None
                 continue
             self.came.append(arrival)
