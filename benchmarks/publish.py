@@ -38,7 +38,7 @@ FRAME_BYTES = 100_000
 ROUNDS = 5
 
 _UNDER_WAY = 300
-_NEXT_TICK_S = 0.001  # wakes who serves; that cameras hold back is of this benchmark alone
+_NEXT_TICK_S = 0.005  # wakes who serves; that cameras hold back is of this benchmark alone
 _BARE = "bare confluent-kafka producer with the same settings, the same bytes made beforehand"
 
 

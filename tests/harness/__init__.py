@@ -1,5 +1,6 @@
 """Runs a line of its own under faults: `line` starts it, `load` feeds it, `faults` hurts it,
 `observed` says what really happened, `compare` holds its end against that of an unhurt line.
+`proxy` stands between a process and its broker and spoils their connections.
 
     with open_line(servers, folder, load.ticks) as line:
         load.produce(line)
