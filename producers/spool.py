@@ -90,6 +90,8 @@ class Spool:
         found = self._db.execute("SELECT count(*), coalesce(sum(bytes), 0) FROM ticks").fetchone()
         self.rows, value_bytes = found
         self.bytes = value_bytes + self.rows * _ROW_BYTES
+        if not self.rows:
+            self._give_back()  # killed before it could
 
     def _prepare(self) -> None:
         pragmas = (

@@ -80,6 +80,19 @@ def test_when_all_is_sent_the_disk_has_its_room_back(spool: Spool, tmp_path: Pat
     assert [record_of(one.tick).seq for one in spool.read("a", ALL, 9)] == [0]
 
 
+def test_room_that_was_not_given_back_before_a_kill_is_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as killed:
+        killed.setattr(Spool, "_give_back", lambda _: None)
+        first = Spool(tmp_path, 10**9)
+        first.delete(first.append([tick("a", n, 100_000) for n in range(200)]))
+        first.close()
+    assert (tmp_path / "ticks.sqlite3").stat().st_size > 20_000_000
+    Spool(tmp_path, 10**9).close()
+    assert (tmp_path / "ticks.sqlite3").stat().st_size < 100_000
+
+
 def test_it_is_all_there_after_it_was_closed_and_opened_again(tmp_path: Path) -> None:
     first = Spool(tmp_path, 10_000_000)
     first.append([tick("a", 0), tick("b", 0)])
