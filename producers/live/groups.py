@@ -51,6 +51,11 @@ class _Group:
     decoded: int = 0  # packets since the first one that went into the decoder since it was empty
     shown: VideoFrame | None = None  # the last picture that came out
 
+    @property
+    def broken(self) -> bool:
+        """What has gone out of the decoder can't be put into it again."""
+        return self.decoded < self.gone
+
     def append(self, packet: _Packet) -> int:
         """Its place in the group, from 0."""
         self.waiting.append(packet)
@@ -83,12 +88,12 @@ class GroupDecoder:
             return None
         if packet.is_keyframe:
             self._keys.note(arrived_us)
-            if self._keys_stand_alone:
-                self._group = _Group()
-        group = self._group
-        if group is None:
-            return None
         with self._lock:
+            if packet.is_keyframe and self._begins_anew():
+                self._group = _Group()
+            group = self._group
+            if group is None:
+                return None
             index = group.append(packet)
             if group.waiting_bytes > MAX_WAITING_BYTES and index:
                 try:
@@ -97,14 +102,15 @@ class GroupDecoder:
                     self._empty()
                     self._group = None
                     return None
-        alone = self._keys_stand_alone
+            alone = self._mute_keys < MAX_MUTE_KEYS
         patient = alone and self._keys.expected_us(arrived_us) <= self._patience_us
         load = partial(self._load, group, index)
         return Arrival(arrived_us, load, whole=alone and index == 0, patient=patient)
 
-    @property
-    def _keys_stand_alone(self) -> bool:
-        return self._mute_keys < MAX_MUTE_KEYS or self._group is None
+    def _begins_anew(self) -> bool:
+        """Whether a key frame is the beginning of a group."""
+        group = self._group
+        return self._mute_keys < MAX_MUTE_KEYS or group is None or group.broken
 
     def _load(self, group: _Group, index: int) -> Picture:
         with self._lock:
@@ -141,7 +147,7 @@ class GroupDecoder:
         if self._inside is not group:
             self._empty()
             self._inside = group
-        if group.decoded < group.gone:
+        if group.broken:
             raise SourceError("undecodable", "its beginning is gone: the next key frame helps")
         for place in range(group.decoded, index + 1):
             frames = self._decoded(group.waiting[place - group.gone])

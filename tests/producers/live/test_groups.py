@@ -199,6 +199,24 @@ def test_a_stream_that_is_refreshed_bit_by_bit_is_decoded_as_one_group(tmp_path:
     assert captured == [(n, n) for n in (0, 100, 125, 150, 175, 200, 225)]
 
 
+def test_a_broken_packet_of_such_a_stream_costs_what_follows_up_to_the_next_refresh(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.mkv"
+    write_clip(path, range(250), Fraction(1, RATE), "libx264", gop=RATE, intra_refresh=True)
+    opened = Opened(path)
+    captured = []
+    for n, packet in enumerate(opened.packets):
+        arrival = opened.decoder.add(packet, n * SECOND // RATE)
+        assert arrival is not None
+        if n % RATE == 0:
+            with monkeypatch.context() as patch, suppress(SourceError):
+                if n == 125:
+                    patch.setattr(opened.codec, "decode", broken)
+                captured.append((n, shown(arrival)))
+    assert captured == [(n, n) for n in (0, 100, 175, 200, 225)]
+
+
 def test_a_broken_packet_is_undecodable_and_the_next_key_frame_helps(tmp_path: Path) -> None:
     opened = Opened(
         write_clip(
