@@ -15,7 +15,7 @@ from benchmarks.method.results import Result, result
 from onehertz.processes import RoleProcess
 from runtime.errors import FatalError
 
-_INTERVAL_S = 0.1  # an answer of /metrics costs the role about 2 ms
+INTERVAL_S = 0.1  # an answer of /metrics costs the role about 2 ms
 
 
 class Sample(NamedTuple):
@@ -76,7 +76,9 @@ def at_work(samples: Sequence[Sample], total: int) -> Work:
     return Work(last.records - first.records, last.at_s - first.at_s, last.cpu_s - first.cpu_s)
 
 
-def meter(role: RoleProcess, counter: str, total: int, within_s: float) -> Work:
+def meter(
+    role: RoleProcess, counter: str, total: int, within_s: float, interval_s: float = INTERVAL_S
+) -> Work:
     """Watch a running role until its metric `counter` has come to `total`, or it has ended well.
 
     Raises FatalError where it ends otherwise, takes too long, or is done too soon to be metered.
@@ -86,7 +88,7 @@ def meter(role: RoleProcess, counter: str, total: int, within_s: float) -> Work:
     while role.is_running and not (samples and samples[-1].records >= total):
         if time.monotonic() > deadline_s:
             raise FatalError(f"{role.name}: not done in {within_s:g} s; {role.last_lines()}")
-        time.sleep(_INTERVAL_S)
+        time.sleep(interval_s)
         records = role.metrics().get(counter)
         if records is not None:
             with suppress(OSError):  # it has just ended

@@ -22,7 +22,7 @@ from confluent_kafka.admin import AdminClient
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from benchmarks.method.metering import Work, meter
+from benchmarks.method.metering import INTERVAL_S, Work, meter
 from onehertz.processes import RoleProcess
 from onehertz.settings import Settings
 from onehertz.stack.leash import leashed
@@ -84,10 +84,14 @@ class Line:
         counter: str,
         total: int,
         overrides: Mapping[str, str] | None = None,
+        interval_s: float = INTERVAL_S,
     ) -> Work:
-        """A run of a role over `total` records, metered by its own counter."""
+        """A run of a role over `total` records, metered by its own counter.
+
+        `interval_s`: between two looks at the counter; each costs the role some CPU.
+        """
         with self.running(name, *words, overrides=overrides) as role:
-            return meter(role, counter, total, _WITHIN_S)
+            return meter(role, counter, total, _WITHIN_S, interval_s)
 
 
 class Site:

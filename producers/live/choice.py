@@ -54,6 +54,10 @@ class Chooser:
         """When to ask again, if nothing arrives before."""
         return self.due_us if now_us < self.due_us else self.due_us + self._reach_us
 
+    def wakes(self, now_us: int, arrival: Arrival) -> bool:
+        """Whether an arrival would decide a tick now: before its moment none does."""
+        return now_us >= self.due_us and (arrival.whole or not arrival.patient)
+
     def offer(self, arrival: Arrival) -> Iterator[Choice]:
         """Take note of an arrival; gives the ticks that are decided by that."""
         yield from self.decide(arrival.arrived_us)

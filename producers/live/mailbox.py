@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 
 from producers.live.arrivals import Arrival
 from producers.sources.base import SourceError
 
 # More than comes within a tick's reach; of a reader that is further ahead, the oldest go.
 _LONGEST_QUEUE = 512
+
+
+def anything(_: Arrival) -> bool:
+    """What wakes whoever waits for any arrival."""
+    return True
 
 
 class Mailbox:
@@ -21,12 +27,14 @@ class Mailbox:
         self._problem: SourceError | None = None
         self._failed = False
         self._closed = False
+        self._wakes: Callable[[Arrival], bool] = anything
 
     def put(self, arrival: Arrival) -> None:
         with self._changed:
             self._arrivals.append(arrival)
             self._problem, self._failed = None, False
-            self._changed.notify()
+            if self._wakes(arrival):
+                self._changed.notify()
 
     def fail(self, problem: SourceError) -> None:
         """There is no frame, and why; until the next arrival."""
@@ -57,10 +65,17 @@ class Mailbox:
         with self._changed:
             return self._arrivals[0].arrived_us if self._arrivals else None
 
-    def take(self, timeout_s: float) -> list[Arrival]:
-        """What has come, oldest first; waits for something up to `timeout_s`."""
+    def take(self, timeout_s: float, wakes: Callable[[Arrival], bool] = anything) -> list[Arrival]:
+        """What has come, oldest first; waits up to `timeout_s` for something that `wakes`.
+
+        25 frames a second would otherwise wake 25 times, for one that is wanted.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: self._arrivals or self._closed, max(0.0, timeout_s))
+            self._wakes = wakes
+            self._changed.wait_for(
+                lambda: self._closed or any(map(wakes, self._arrivals)), max(0.0, timeout_s)
+            )
+            self._wakes = anything
             taken = list(self._arrivals)
             self._arrivals.clear()
             return taken

@@ -6,6 +6,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from producers.encoder import Encoder
 from producers.live.arrivals import LiveSource
@@ -25,6 +26,8 @@ BEGIN_WITHIN_S = 10.0
 # A camera may take few connections: who connects anew does so after this one's end, if it ends
 # within that time.
 LET_GO_S = 2.0
+# So often frames that nobody wants are let go, and the clock is looked at, when ticks are rare.
+LONGEST_WAIT_S = 1.0
 # A clock that was set forward, or a machine that slept: capture times go on from the right ones.
 FORWARD_US = 2_000_000
 # Set back by less, capture times stay ahead of it, so that they go on rising. By more, they would
@@ -114,7 +117,8 @@ class LiveTicks:
 
     def _choices(self, chooser: Chooser) -> Iterator[Choice]:
         now_us = self._monotonic()
-        for arrival in self._mailbox.take((chooser.wake_us(now_us) - now_us) / 1e6):
+        wait_s = min(LONGEST_WAIT_S, (chooser.wake_us(now_us) - now_us) / 1e6)
+        for arrival in self._mailbox.take(wait_s, partial(chooser.wakes, now_us)):
             yield from chooser.offer(arrival)
         yield from chooser.decide(self._monotonic())
 
