@@ -15,10 +15,11 @@ from vision.jpeg import encode_bgr
 _QUALITY = 85
 
 
-def run(urls: list[str], seconds: float) -> Work:
-    """JPEGs of so many seconds, once the streams are open."""
+def run(urls: list[str], settle_s: float, seconds: float) -> Work:
+    """JPEGs of so many seconds, once the streams have been open for `settle_s`."""
     with ThreadPoolExecutor(len(urls)) as threads:
         containers = list(threads.map(_opened, urls))
+        list(threads.map(partial(_encode, until_s=time.monotonic() + settle_s), containers))
         watch = Stopwatch()
         until_s = time.monotonic() + seconds
         work = watch.work(sum(threads.map(partial(_encode, until_s=until_s), containers)))
@@ -28,13 +29,14 @@ def run(urls: list[str], seconds: float) -> Work:
 
 
 def _opened(url: str) -> av.container.InputContainer:
-    return av.open(url, options={"rtsp_transport": "tcp"}, timeout=(10, 10))
+    container = av.open(url, options={"rtsp_transport": "tcp"}, timeout=(10, 10))
+    container.streams.video[0].codec_context.thread_count = 1
+    return container
 
 
 def _encode(container: av.container.InputContainer, until_s: float) -> int:
     stream = container.streams.video[0]
     codec = stream.codec_context
-    codec.thread_count = 1
     encoded = 0
     for packet in container.demux(stream):
         if time.monotonic() > until_s:

@@ -16,10 +16,11 @@ from benchmarks.method.metering import Stopwatch, Work
 _QUALITY = 85
 
 
-def run(urls: list[str], seconds: float) -> Work:
-    """JPEGs of so many seconds, once the streams are open."""
+def run(urls: list[str], settle_s: float, seconds: float) -> Work:
+    """JPEGs of so many seconds, once the streams have been open for `settle_s`."""
     with ThreadPoolExecutor(len(urls)) as threads:
         captures = list(threads.map(partial(cv2.VideoCapture, apiPreference=cv2.CAP_FFMPEG), urls))
+        list(threads.map(partial(_encode, until_s=time.monotonic() + settle_s), captures))
         watch = Stopwatch()
         until_s = time.monotonic() + seconds
         return watch.work(sum(threads.map(partial(_encode, until_s=until_s), captures)))
@@ -35,5 +36,4 @@ def _encode(capture: cv2.VideoCapture, until_s: float) -> int:
             cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
             encoded += 1
             due_s += 1.0
-    capture.release()
     return encoded

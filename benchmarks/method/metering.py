@@ -63,13 +63,14 @@ def cpu_seconds(process_id: int) -> float:
     return time.clock_gettime((~process_id << 3) | 2)  # as clock_getcpuclockid(3) makes it
 
 
-def at_work(samples: Sequence[Sample], total: int) -> Work:
+def at_work(samples: Sequence[Sample], total: int, after: int = 0) -> Work:
     """What was done between the first and the last sample that show a process in mid-work.
 
-    Samples before its first record and from its last one on are left out: it waited there.
+    Samples before its first record (or that many) and from its last one on are left out: it waited
+    there, or was warming up.
     Raises ValueError where fewer than two are left, or nothing was done between them.
     """
-    busy = [sample for sample in samples if 0 < sample.records < total]
+    busy = [sample for sample in samples if after < sample.records < total]
     if len(busy) < 2 or busy[0].records == busy[-1].records:
         raise ValueError(f"{total} records were done too soon to be metered: {len(busy)} samples")
     first, last = busy[0], busy[-1]
@@ -77,7 +78,12 @@ def at_work(samples: Sequence[Sample], total: int) -> Work:
 
 
 def meter(
-    role: RoleProcess, counter: str, total: int, within_s: float, interval_s: float = INTERVAL_S
+    role: RoleProcess,
+    counter: str,
+    total: int,
+    within_s: float,
+    interval_s: float = INTERVAL_S,
+    after: int = 0,
 ) -> Work:
     """Watch a running role until its metric `counter` has come to `total`, or it has ended well.
 
@@ -97,7 +103,7 @@ def meter(
     if not role.is_running and role.process.returncode != 0:
         raise FatalError(f"{role.name}: exit code {role.process.returncode}; {role.last_lines()}")
     try:
-        return at_work(samples, total)
+        return at_work(samples, total, after)
     except ValueError as error:
         raise FatalError(f"{role.name}: {error}; give it more to do") from None
 

@@ -85,13 +85,15 @@ class Line:
         total: int,
         overrides: Mapping[str, str] | None = None,
         interval_s: float = INTERVAL_S,
+        after: int = 0,
     ) -> Work:
         """A run of a role over `total` records, metered by its own counter.
 
-        `interval_s`: between two looks at the counter; each costs the role some CPU.
+        `interval_s`: between two looks at the counter; each costs the role some CPU. `after`:
+        records that are left out, at the beginning.
         """
         with self.running(name, *words, overrides=overrides) as role:
-            return meter(role, counter, total, _WITHIN_S, interval_s)
+            return meter(role, counter, total, _WITHIN_S, interval_s, after)
 
 
 class Site:
