@@ -94,6 +94,7 @@ def encoder_of(settings: CameraSettings) -> Encoder:
         settings.mask,
         settings.mask_style,
         settings.max_jpeg_bytes or MAX_JPEG_BYTES,
+        settings.signature,
     )
 
 

@@ -12,6 +12,7 @@ from producers.mask import MaskStyle, paint_masks
 from producers.settings import Polygon
 from producers.sources.base import Image, Picture, SourceError
 from vision.jpeg import encode_bgr
+from vision.signature import encode_signature, luma_of
 
 # Below this a detector sees the code's own blocks; a smaller picture serves it better.
 COARSEST = 30
@@ -20,11 +21,15 @@ _MOST_SHRINKS = 12  # to 3 % of a side: from there any budget that the settings 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """`width` and `height` are those of the JPEG itself, in pixels."""
+    """`width` and `height` are those of the JPEG itself, in pixels.
+
+    `signature`: of its luma, as `vision.signature` packs it, if one was asked for.
+    """
 
     jpeg: bytes
     width: int
     height: int
+    signature: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,7 @@ class Encoder:
     """`quality`: 1 to 100. `longest_side`: larger pictures are shrunk to it, in their own shape.
 
     `max_bytes`: of a JPEG. What would be larger is coded more coarsely, and made smaller where that
-    is not enough.
+    is not enough. `signed`: with a signature, of what is in the JPEG: masked, and of its size.
     """
 
     quality: int = 85
@@ -40,6 +45,7 @@ class Encoder:
     masks: Sequence[Polygon] = ()
     mask_style: MaskStyle = "black"
     max_bytes: int | None = None
+    signed: bool = False
 
     def encode(self, picture: Picture) -> Encoded:
         """The camera's own JPEG, byte for byte, where nothing asks for another one.
@@ -51,7 +57,11 @@ class Encoder:
         width, height = self._size_of(picture)
         untouched = not self.masks and (width, height) == (picture.width, picture.height)
         if picture.jpeg is not None and untouched and self._fits(picture.jpeg):
-            return Encoded(picture.jpeg, width, height)
+            signature = None
+            if self.signed:
+                luma = luma_of(picture.pixels()) if picture.luma is None else picture.luma
+                signature = encode_signature(luma)
+            return Encoded(picture.jpeg, width, height, signature)
         image = picture.pixels()
         paint_masks(image, self.masks, self.mask_style)
         image = _resized(image, width, height)
@@ -62,7 +72,8 @@ class Encoder:
             height, width = image.shape[:2]
             image = _resized(image, max(1, width * 3 // 4), max(1, height * 3 // 4))
         height, width = image.shape[:2]
-        return Encoded(jpeg, width, height)
+        signature = encode_signature(luma_of(image)) if self.signed else None
+        return Encoded(jpeg, width, height, signature)
 
     def _fits(self, jpeg: bytes) -> bool:
         return self.max_bytes is None or len(jpeg) <= self.max_bytes

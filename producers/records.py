@@ -43,6 +43,7 @@ class Recorder:
             width=encoded.width,
             height=encoded.height,
             jpeg=encoded.jpeg,
+            signature=encoded.signature,
             stages={"produce": (took_us, self.clock())},
         )
 

@@ -111,6 +111,12 @@ class CameraSettings(Section):
         " many as a message can have, 8 MB.",
     )
 
+    signature: bool = Field(
+        False,
+        description="Send the luma that the gate looks at beside each frame (about 7 kB at 1080p): "
+        "then it decodes none of those that it drops.",
+    )
+
     @model_validator(mode="after")
     def _only_for_recordings(self) -> Self:
         """What a live camera shows, or what has landed, has times of its own and comes once."""

@@ -38,6 +38,8 @@ CounterName = Literal[
     "onehertz_spool_full_total",
     # Counter: landed videos, by what became of them: done or aside. Labels: stage, status.
     "onehertz_landed_files_total",
+    # Counter: frames whose signature was of no use, so that they were decoded. Labels: stage.
+    "onehertz_signature_fallbacks_total",
     # Counter: alert changes. Labels: rule, change.
     "onehertz_alerts_total",
 ]

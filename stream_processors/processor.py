@@ -28,6 +28,7 @@ from stream_processors.settings import GateSettings
 from vision import jpeg
 from vision.gate import Gate, UnreadableState
 from vision.jpeg import BadJpeg, JpegHeader, Luma
+from vision.signature import BadSignature, decode_signature
 
 STAGE: Final = "gate"
 
@@ -48,6 +49,7 @@ class Outcome:
 
     record: GatedRecord | None
     dead: InvalidMessage | None = None
+    fell_back: bool = False  # a signature was of no use, so the frame itself was decoded
 
 
 class _State(msgspec.Struct, array_like=True, frozen=True):
@@ -60,6 +62,7 @@ class _State(msgspec.Struct, array_like=True, frozen=True):
     kept_frame: str = ""  # what an unchanged frame equals
     size: tuple[int, int] = (0, 0)  # of the kept frame as captured
     gate: bytes = b""
+    signed: bool = False  # whether the kept frame's luma came from its signature
 
 
 class CameraGate:
@@ -133,12 +136,13 @@ class CameraGate:
                 min_side_px=self._settings.min_side_px,
                 max_pixels=self._settings.max_pixels,
             )
-            luma = jpeg.decode_luma(record.jpeg, header)
+            seen = _look(record, header)
             common |= {"width": header.width, "height": header.height}
-            gate, because, score = self._decide(luma, header, record.frame, at_us)
+            gate, because, score = self._decide(seen, header, record.frame, at_us)
             if because is None:
                 self._gate = gate
-                return Outcome(Unchanged(**common, same_as=self._state.kept_frame, score=score))
+                same = Unchanged(**common, same_as=self._state.kept_frame, score=score)
+                return Outcome(same, fell_back=seen.fell_back)
             small = downscale(
                 record.jpeg,
                 header,
@@ -149,12 +153,13 @@ class CameraGate:
             return Outcome(_rejected(common, error.reason, error.detail), error)
         self._gate = gate
         self._state = msgspec.structs.replace(
-            self._state, kept_frame=record.frame, size=header.size
+            self._state, kept_frame=record.frame, size=header.size, signed=seen.signed
         )
-        return Outcome(Kept(**common, jpeg=small, because=because, score=score))
+        kept = Kept(**common, jpeg=small, because=because, score=score)
+        return Outcome(kept, fell_back=seen.fell_back)
 
     def _decide(
-        self, luma: Luma, header: JpegHeader, frame: str, at_us: int
+        self, seen: _Seen, header: JpegHeader, frame: str, at_us: int
     ) -> tuple[Gate, KeepReason | None, float]:
         """The gate as it is after this frame, why the frame is kept (None: it is not), its score.
 
@@ -164,9 +169,31 @@ class CameraGate:
             # A reference from before would not be the frame that a later one is the same as.
             return Gate(self._rule), "off", 0.0
         gate = copy.copy(self._gate)
-        comparable = self._state.size in ((0, 0), header.size)
-        decision = gate.decide(luma, frame, at_us, comparable=comparable)
+        # Two sources of luma differ by more than noise.
+        known = self._state.size, self._state.signed
+        comparable = self._state.size == (0, 0) or known == (header.size, seen.signed)
+        decision = gate.decide(seen.luma, frame, at_us, comparable=comparable)
         return gate, decision.because, decision.score
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A frame's luma, and whether it came from its signature."""
+
+    luma: Luma
+    signed: bool
+    fell_back: bool = False
+
+
+def _look(record: Captured, header: JpegHeader) -> _Seen:
+    """Raises BadJpeg."""
+    if record.signature is None:
+        return _Seen(jpeg.decode_luma(record.jpeg, header), signed=False)
+    try:
+        luma = decode_signature(record.signature, *header.size)
+    except BadSignature:
+        return _Seen(jpeg.decode_luma(record.jpeg, header), signed=False, fell_back=True)
+    return _Seen(luma, signed=True)
 
 
 def _common(record: Tick, raw_offset: int, took_us: int) -> dict[str, Any]:

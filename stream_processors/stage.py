@@ -106,6 +106,8 @@ class GateStage:
             raw_offset=origin.offset,
             took_us=self._now_us(),
         )
+        if outcome.fell_back:
+            self._metrics.count("onehertz_signature_fallbacks_total", stage=STAGE)
         outputs = []
         if outcome.record is not None:
             outputs.append(self._output(outcome.record, origin.partition))

@@ -10,7 +10,7 @@ EXIF orientation is ignored everywhere: boxes are fractions of the picture as it
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -178,25 +178,45 @@ def decode_luma(data: bytes, header: JpegHeader) -> Luma:
     Scaled by the DCT itself (about a third of the cost of a full decode at 1080p); brought down
     further by area where that leaves more than MAX_LUMA_PIXELS. Deterministic. Raises Undecodable.
     """
-    reduction = _largest_reduction(header, MIN_LUMA_WIDTH, 1)
-    luma = _imdecode(data, _REDUCED_GREY[reduction])
-    if _is_cut_short(data, luma, reduction):
+    size = luma_size(header.width, header.height)
+    luma = _imdecode(data, _REDUCED_GREY[size.reduction])
+    if _is_cut_short(data, luma, size.reduction):
         raise Undecodable("cut: its lower part has no data")
-    height, width = luma.shape
-    if padded_pixels(luma) <= MAX_LUMA_PIXELS:
+    if size.final == size.reduced:
         return luma
-    scale = (MAX_LUMA_PIXELS / (height * width)) ** 0.5
+    return np.asarray(cv2.resize(luma, size.final, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+class LumaSize(NamedTuple):
+    """How a picture becomes its luma: reduced by 8, 4, 2 or 1, then by area. (width, height)."""
+
+    reduction: int
+    reduced: tuple[int, int]
+    final: tuple[int, int]
+
+
+def luma_size(width: int, height: int) -> LumaSize:
+    """Of a picture of that size, pixels."""
+    reduction = _largest_reduction(width, height, MIN_LUMA_WIDTH, 1)
+    reduced = -(-width // reduction), -(-height // reduction)  # libjpeg rounds up
+    if _padded_pixels(*reduced) <= MAX_LUMA_PIXELS:
+        return LumaSize(reduction, reduced, reduced)
+    scale = (MAX_LUMA_PIXELS / (reduced[0] * reduced[1])) ** 0.5
     columns, rows = (
         max(LUMA_MULTIPLE_PX, int(side * scale) // LUMA_MULTIPLE_PX * LUMA_MULTIPLE_PX)
-        for side in (width, height)
+        for side in reduced
     )
-    smaller = cv2.resize(luma, (columns, rows), interpolation=cv2.INTER_AREA)
-    return np.asarray(smaller, np.uint8)
+    return LumaSize(reduction, reduced, (columns, rows))
 
 
 def padded_pixels(luma: Luma) -> int:
     """Pixels of `luma` once its sides are rounded up to the gate's tiles."""
-    rows, columns = (-(-side // LUMA_MULTIPLE_PX) for side in luma.shape)
+    height, width = luma.shape
+    return _padded_pixels(width, height)
+
+
+def _padded_pixels(width: int, height: int) -> int:
+    columns, rows = (-(-side // LUMA_MULTIPLE_PX) for side in (width, height))
     return int(rows * columns) * LUMA_MULTIPLE_PX**2
 
 
@@ -221,7 +241,7 @@ def decode_bgr(data: bytes, header: JpegHeader, *, cover: tuple[int, int] | None
     `cover` is (width, height) in pixels of what is wanted in the end; the DCT's own reduction
     costs half of a full decode at 1080p. Raises Undecodable.
     """
-    reduction = 1 if cover is None else _largest_reduction(header, *cover)
+    reduction = 1 if cover is None else _largest_reduction(*header.size, *cover)
     return _imdecode(data, _REDUCED_BGR[reduction])
 
 
@@ -233,10 +253,10 @@ def encode_bgr(image: Bgr, quality: int) -> bytes:
     return encoded.tobytes()
 
 
-def _largest_reduction(header: JpegHeader, width: int, height: int) -> int:
+def _largest_reduction(width: int, height: int, least_width: int, least_height: int) -> int:
     for reduction in (8, 4, 2):
         # libjpeg rounds the reduced size up.
-        if -(-header.width // reduction) >= width and -(-header.height // reduction) >= height:
+        if -(-width // reduction) >= least_width and -(-height // reduction) >= least_height:
             return reduction
     return 1
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from runtime.errors import OnehertzError
 from schemas.messages import MissingReason
+from vision.jpeg import Luma
 
 Image = NDArray[np.uint8]  # (height, width, 3), BGR
 
@@ -28,7 +29,8 @@ class SourceError(OnehertzError):
 class Picture:
     """One frame's content.
 
-    `jpeg`: the camera's own JPEG, whole and decodable, fit to be passed on as it is.
+    `jpeg`: the camera's own JPEG, whole and decodable, fit to be passed on as it is; `luma`: what
+    `vision.jpeg.decode_luma` gives of it, where that was decoded anyway.
     `pixels()`: a fresh (height, width, 3) uint8 BGR array that the caller may paint on.
     Raises SourceError.
     """
@@ -37,6 +39,7 @@ class Picture:
     height: int
     pixels: Callable[[], Image]
     jpeg: bytes | None = None
+    luma: Luma | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,5 +11,5 @@ from vision.jpeg import decode_bgr, decode_luma, inspect
 def jpeg_picture(data: bytes) -> Picture:
     """Raises BadJpeg. A tiny picture passes: the line tells its own reason for rejecting it."""
     header = inspect(data, min_side_px=1)
-    decode_luma(data, header)  # reads all of the data, at a fraction of a full decode's cost
-    return Picture(header.width, header.height, partial(decode_bgr, data, header), data)
+    luma = decode_luma(data, header)  # reads all of the data, at a fraction of a full decode's cost
+    return Picture(header.width, header.height, partial(decode_bgr, data, header), data, luma)

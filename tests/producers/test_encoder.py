@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
 from producers.encoder import Encoded, Encoder
 from producers.sources.base import Image, Picture, SourceError
+from producers.sources.jpegs import jpeg_picture
 from tests.producers.clips import number_in, numbered
+from vision.jpeg import decode_luma, encode_bgr, inspect
+from vision.signature import decode_signature, encode_signature
 
 LEFT_HALF = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
 
@@ -110,3 +115,40 @@ def test_a_cameras_own_jpeg_that_is_too_large_is_made_anew() -> None:
     own = Encoder(quality=95).encode(picture_of(image)).jpeg
     assert Encoder(max_bytes=len(own)).encode(picture_of(image, own)).jpeg == own
     assert len(Encoder(max_bytes=20_000).encode(picture_of(image, own)).jpeg) <= 20_000
+
+
+# ---------------------------------------------------------------- signatures
+
+
+def test_a_frame_is_signed_only_where_it_is_asked_for() -> None:
+    assert Encoder().encode(picture_of(numbered(1))).signature is None
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        Encoder(95, signed=True),
+        Encoder(95, longest_side=80, signed=True),
+        Encoder(95, masks=[LEFT_HALF], signed=True),
+        Encoder(95, masks=[LEFT_HALF], mask_style="blur", signed=True),
+        Encoder(95, max_bytes=4_000, signed=True),
+    ],
+)
+def test_a_signature_is_of_what_is_in_the_jpeg(encoder: Encoder) -> None:
+    encoded = encoder.encode(picture_of(numbered(77, 320, 192)))
+    assert encoded.signature is not None
+    signed = decode_signature(encoded.signature, encoded.width, encoded.height)
+    sent = decode_luma(encoded.jpeg, inspect(encoded.jpeg))
+    assert np.abs(signed.astype(int) - sent).mean() < 2.5
+
+
+def test_a_cameras_own_jpeg_is_signed_without_another_decode() -> None:
+    jpeg = encode_bgr(numbered(77), 90)
+    picture = jpeg_picture(jpeg)
+
+    def never() -> Image:
+        raise AssertionError
+
+    signed = Encoder(signed=True).encode(replace(picture, pixels=never))
+    assert signed.jpeg == jpeg
+    assert signed.signature == encode_signature(decode_luma(jpeg, inspect(jpeg)))

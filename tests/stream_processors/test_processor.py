@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from schemas.headers import in_range
 from schemas.messages import (
+    Captured,
     GatedRecord,
     Kept,
     Missing,
@@ -28,6 +30,7 @@ from tests.stream_processors.ticks import (
 from tests.vision.scenes import picture
 from vision import jpeg
 from vision.gate import UnreadableState
+from vision.signature import encode_signature, luma_of
 
 NO_AUDIT = GateSettings(audit_rate=0.0)
 
@@ -277,3 +280,54 @@ def test_a_state_that_is_damaged_or_of_another_version_is_refused(state: bytes) 
         return
     with pytest.raises(UnreadableState):
         CameraGate(CAMERA, NO_AUDIT, state)
+
+
+# ---------------------------------------------------------------- signatures
+
+
+def signed(at_s: float, seq: int, of: int, jpeg_of: int | None = None) -> Captured:
+    """A tick whose signature shows scene `of`, and its JPEG that or another one."""
+    signature = encode_signature(luma_of(picture(64, 48, seed=of)))
+    tick = captured(at_s, seq, scene(of if jpeg_of is None else jpeg_of))
+    return msgspec.structs.replace(tick, signature=signature)
+
+
+def test_a_signature_decides_and_the_frame_is_not_looked_at() -> None:
+    line = Line()
+    assert isinstance(line.take(signed(0, 0, 1)), Kept)
+    assert isinstance(line.take(signed(1, 1, 1, jpeg_of=2)), Unchanged)
+    assert isinstance(line.take(signed(2, 2, 2, jpeg_of=1)), Kept)
+
+
+def test_luma_of_another_source_forces_a_keep() -> None:
+    line = Line()
+    line.take(signed(0, 0, 1))
+    bare = line.take(captured(1, 1, scene(1)))
+    assert isinstance(bare, Kept)
+    assert bare.because == "changed"
+    assert isinstance(line.take(captured(2, 2, slightly_other(1))), Unchanged)
+    assert isinstance(line.take(signed(3, 3, 1)), Kept)
+
+
+@pytest.mark.parametrize("signature", [b"", b"\x01", b"\x07" * 500, b"\x01\x00" + b"\x89PNG" * 40])
+def test_a_signature_of_no_use_is_told_and_the_frame_itself_decides(signature: bytes) -> None:
+    line = Line()
+    first = line.outcome(msgspec.structs.replace(captured(0, 0, scene(1)), signature=signature))
+    again = line.outcome(
+        msgspec.structs.replace(captured(1, 1, slightly_other(1)), signature=signature)
+    )
+    assert first.fell_back
+    assert again.fell_back
+    assert isinstance(first.record, Kept)
+    assert isinstance(again.record, Unchanged)
+
+
+def test_where_the_luma_came_from_survives_a_restart() -> None:
+    line = Line()
+    line.take(signed(0, 0, 1))
+    resumed = Line(state=line.gate.state())
+    resumed.offset = line.offset
+    assert isinstance(resumed.take(signed(1, 1, 1)), Unchanged)
+    other = Line(state=line.gate.state())
+    other.offset = line.offset
+    assert isinstance(other.take(captured(1, 1, scene(1))), Kept)
