@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import uuid
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -76,6 +77,7 @@ class Line:
         self.notes: list[str] = []  # a line for each fault
         self.config = config
         self._down: set[str] = set()  # ended or not yet back, on purpose
+        self._counted_before: dict[str, Counter[str]] = defaultdict(Counter)
         self._connection: psycopg.Connection | None = None  # for counting rows
 
     # ------------------------------------------------------------ processes
@@ -101,7 +103,7 @@ class Line:
     def kill(self, name: str) -> None:
         """End a process as a crash would; it stays down until `restart`."""
         self._down.add(name)
-        self.processes[name].kill()
+        self._kill(name)
 
     def stop(self, name: str) -> None:
         """SIGSTOP: it does nothing more until `cont`."""
@@ -119,7 +121,7 @@ class Line:
     def restart(self, name: str) -> None:
         """Start a process again; kill it first if it runs."""
         if self.processes[name].is_running:
-            self.processes[name].kill()
+            self._kill(name)
         self._down.discard(name)
         self.processes[name].start()
 
@@ -177,9 +179,19 @@ class Line:
         return self.settings.line.topic(name)
 
     def metric(self, role: Role, name: str) -> float:
-        """Sum over the role's processes that run; a process that died has taken its share along."""
+        """A counter's sum over the role's processes that run and those that were killed here.
+
+        One that died of its own accord has taken its share along.
+        """
         running = (self.processes[one] for one in self.instances(role))
-        return sum(one.metrics().get(name, 0.0) for one in running if one.is_running)
+        now = sum(one.metrics().get(name, 0.0) for one in running if one.is_running)
+        return now + self._counted_before[role].get(name, 0.0)
+
+    def _kill(self, name: str) -> None:
+        process = self.processes[name]
+        if process.is_running and not self.stands_still(name):
+            self._counted_before[name.rpartition("-")[0]].update(process.metrics())
+        process.kill()
 
     def log_of(self, name: str) -> str:
         """All that a process has logged, in all its lives."""
