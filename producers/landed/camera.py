@@ -18,7 +18,7 @@ from schemas.messages import Captured, Missing
 
 log = logging.getLogger("onehertz.produce")
 
-_LOOK_AGAIN_S = 0.25  # at files that settle
+_LATER_S = 0.02
 
 
 class LandedCamera(CameraThread):
@@ -89,7 +89,10 @@ class LandedCamera(CameraThread):
             yield from self._play(entry)
             return
         wait_s = self._look_at - time.monotonic()
-        self._news.wait(max(0.0, min(wait_s, _LOOK_AGAIN_S) if self._inbox.settles else wait_s))
+        settles_s = self._inbox.wait_s()
+        if settles_s is not None:  # a little later than that, or it would turn on the spot
+            wait_s = min(wait_s, settles_s + _LATER_S)
+        self._news.wait(max(0.0, wait_s))
 
     def _play(self, entry: Entry) -> Iterator[Captured | Missing]:
         try:

@@ -48,6 +48,7 @@ class Inbox:
         self._counted = counted
         # Of files that need nothing any more: spares asking the ledger for each, each time.
         self._known: set[int] = set()
+        self._waits_for = ""
 
     def look(self) -> None:
         """Find what is there."""
@@ -59,9 +60,9 @@ class Inbox:
                 known.add(mark)
         self._known = known
         self._ledger.prune(self.camera, there)
-        for name in self._settling.names:
-            if name not in there:
-                self._settling.drop(name)
+        for found in self._settling.watched:
+            if found.name not in there:
+                self._settling.drop(found.name)
 
     def look_at_noticed(self) -> None:
         """Look at what somebody has told of."""
@@ -74,33 +75,48 @@ class Inbox:
     def judge(self) -> None:
         """Take those that are finished: to be played, or set aside."""
         now_us = self._monotonic()
-        for name in self._settling.names:
-            found = self.store.look_at(name)
-            if found is None:
-                self._settling.drop(name)
-            else:
-                self._settling.note(found, now_us)
-        for found in self._settling.settled(now_us):
-            if self.store.is_being_written(found.name):
-                self._settling.start_anew(found.name, now_us)
+        for found in self._settling.due(now_us):
+            now = self.store.look_at(found.name)
+            if now is None:
+                self._settling.drop(found.name)
+            elif not self._settling.note(now, now_us):
                 continue
-            self._judge(found)
-            self._settling.drop(found.name)
+            elif self.store.is_being_written(found.name):
+                self._settling.start_anew(found.name, now_us)
+            else:
+                self._judge(found)
+                self._settling.drop(found.name)
 
-    @property
-    def settles(self) -> bool:
-        """Whether there are files that are watched until they are finished."""
-        return bool(self._settling.names)
+    def wait_s(self) -> float | None:
+        """Until it is worth while to judge again; None where nothing is watched."""
+        due_us = self._settling.next_due_us()
+        return None if due_us is None else max(0.0, (due_us - self._monotonic()) / 1e6)
 
     def next(self) -> Entry | None:
         """The file to be played now: the one that was begun, or the earliest.
 
-        None while one that may be earlier is still being written: files are named in their order.
+        None while one that is earlier is still being written: by the times in their names, or,
+        where names have none, by the names.
         """
         entry = self._ledger.next(self.camera)
-        if entry is None or entry.status == "begun" or self._settling.is_first(entry.found.name):
+        if entry is None or entry.status == "begun":
             return entry
-        return None
+        for found in self._settling.watched:
+            if self._is_earlier(found, entry):
+                self._tell_of_wait(found.name)
+                return None
+        return entry
+
+    def _is_earlier(self, found: Found, entry: Entry) -> bool:
+        if self._times is None:
+            return found.name < entry.found.name
+        start_us = self._times.start_us(found.name, found.changed_us)
+        return start_us is not None and start_us < entry.start_us
+
+    def _tell_of_wait(self, name: str) -> None:
+        if name != self._waits_for:
+            self._waits_for = name
+            log.info("%s: waits for %s, which is still being written", self.camera, name)
 
     def finish(self, found: Found) -> None:
         """All of it is at the broker."""

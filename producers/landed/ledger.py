@@ -5,14 +5,14 @@ from __future__ import annotations
 import fcntl
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from producers.landed.stores import Found
-from runtime.errors import FatalError, UserError
+from producers.landed.stores import Found, StoreError
+from runtime.errors import UserError
 
 # waiting: finished, to be played. begun: some ticks may be at the broker. done: all are. aside: it
 # can't be played, and why.
@@ -56,7 +56,7 @@ class Entry:
 
 
 class Ledger:
-    """The files of one producer process. May be used by several threads. Raises FatalError."""
+    """The files of one producer process. Used by several threads. Writing raises StoreError."""
 
     def __init__(self, folder: Path) -> None:
         """Raises UserError where the folder can't be used, or another process has the ledger."""
@@ -131,15 +131,16 @@ class Ledger:
 
     def progress(self, camera: str, name: str, last_seq: int, last_us: int) -> None:
         """The broker has its ticks up to that one, captured at `last_us`."""
-        self._do(
-            "UPDATE files SET last_seq = ? WHERE camera = ? AND name = ?",
-            (last_seq, camera, name),
-        )
-        self._do(
-            "INSERT INTO cameras VALUES (?, ?)"
-            " ON CONFLICT DO UPDATE SET last_us = max(last_us, excluded.last_us)",
-            (camera, last_us),
-        )
+        with self._writing():
+            self._db.execute(
+                "UPDATE files SET last_seq = ? WHERE camera = ? AND name = ?",
+                (last_seq, camera, name),
+            )
+            self._db.execute(
+                "INSERT INTO cameras VALUES (?, ?)"
+                " ON CONFLICT DO UPDATE SET last_us = max(last_us, excluded.last_us)",
+                (camera, last_us),
+            )
 
     def finish(self, camera: str, name: str, *, untidy: bool) -> None:
         """The broker has all of it."""
@@ -154,7 +155,7 @@ class Ledger:
 
     def forget(self, camera: str, names: Iterable[str]) -> None:
         """They are not there any more."""
-        with self._lock, self._db:
+        with self._writing():
             self._db.executemany(
                 "DELETE FROM files WHERE camera = ? AND name = ?",
                 [(camera, name) for name in names],
@@ -185,11 +186,16 @@ class Ledger:
             return self._db.execute(statement, values).fetchall()
 
     def _do(self, statement: str, values: Sequence[object]) -> None:
+        with self._writing():
+            self._db.execute(statement, values)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
         try:
             with self._lock, self._db:
-                self._db.execute(statement, values)
+                yield
         except sqlite3.Error as error:
-            raise FatalError(f"the ledger of landed files can't be written: {error}") from error
+            raise StoreError(f"the ledger of landed files can't be written: {error}") from error
 
 
 def read_ledger(folder: Path) -> dict[str, list[Entry]]:

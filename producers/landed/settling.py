@@ -14,17 +14,19 @@ class _Watched:
 
 
 class Settling:
-    """A file is finished when it has been the same for a while. All times: one monotonic clock."""
+    """A file is finished when it is the same after a while. All times: one monotonic clock, µs."""
 
     def __init__(self, settle_us: int) -> None:
         self._settle_us = settle_us
         self._watched: dict[str, _Watched] = {}
 
-    def note(self, found: Found, now_us: int) -> None:
-        """A file as it is now; a change starts its time anew."""
+    def note(self, found: Found, now_us: int) -> bool:
+        """A file as it is now; a change starts its time anew. Whether it is the same as before."""
         before = self._watched.get(found.name)
-        if before is None or before.found.version != found.version:
-            self._watched[found.name] = _Watched(found, now_us)
+        if before is not None and before.found.version == found.version:
+            return True
+        self._watched[found.name] = _Watched(found, now_us)
+        return False
 
     def start_anew(self, name: str, now_us: int) -> None:
         """It turns out to be written still."""
@@ -34,17 +36,18 @@ class Settling:
         """It is gone, or no longer of interest."""
         self._watched.pop(name, None)
 
-    def settled(self, now_us: int) -> list[Found]:
-        """Those that are finished, to be dropped by whoever takes them."""
+    def due(self, now_us: int) -> list[Found]:
+        """Those whose time is up, as they were: the same now, they are finished."""
         return [
             one.found for one in self._watched.values() if now_us - one.since_us >= self._settle_us
         ]
 
-    @property
-    def names(self) -> list[str]:
-        """Of the files that are watched."""
-        return list(self._watched)
+    def next_due_us(self) -> int | None:
+        """When the first of them is due; None where none is watched."""
+        first_us = min((one.since_us for one in self._watched.values()), default=None)
+        return None if first_us is None else first_us + self._settle_us
 
-    def is_first(self, name: str) -> bool:
-        """Whether none of those that are watched comes before that name."""
-        return all(name <= other for other in self._watched)
+    @property
+    def watched(self) -> list[Found]:
+        """Files that are not known to be finished."""
+        return [one.found for one in self._watched.values()]

@@ -11,7 +11,7 @@ from runtime.errors import OnehertzError
 
 
 class StoreError(OnehertzError):
-    """The place can't be reached now. Says nothing about its files: to be tried again."""
+    """A place, or the ledger, can't be used now. Says nothing about files: to be tried again."""
 
 
 @dataclass(frozen=True, slots=True)

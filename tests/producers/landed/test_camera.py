@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -218,6 +219,26 @@ def test_a_file_that_grows_is_left_alone_where_nobody_says_who_writes(
         path.write_bytes(content)
         eventually(all_done(site, 1), 30)
     assert site.broker.numbers() == [0, 1, 2, 3]
+
+
+def test_a_file_of_no_time_that_is_always_written_holds_up_nobody(site: Site) -> None:
+    site.land(name_of(0), site.clip(0))
+    with (site.landed / "00-current.mp4").open("wb") as file:
+        file.write(b"x")
+        site.play(lambda: site.has(**{Path(name_of(0)).stem: "done"}))
+    assert site.broker.seconds() == [0, 1, 2, 3]
+
+
+def test_a_ledger_that_can_not_be_written_for_a_while_is_waited_for(site: Site) -> None:
+    with site.camera() as camera:
+        eventually(lambda: (site.ledger / "ledger.sqlite3").exists(), 30)
+        with closing(sqlite3.connect(site.ledger / "ledger.sqlite3")) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            site.land(name_of(0), site.clip(0))
+            eventually(lambda: "ledger of landed files can't be written" in camera._told, 30)
+            other.rollback()
+        eventually(all_done(site, 1), 30)
+    assert site.broker.seconds() == [0, 1, 2, 3]
 
 
 # ---------------------------------------------------------------- resumed
