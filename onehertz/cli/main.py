@@ -24,6 +24,7 @@ _COMMANDS = {
     "dlq": ("onehertz.cli.look", "dlq", None),
     "doctor": ("onehertz.cli.stack", "doctor", "stack"),
     "down": ("onehertz.cli.stack", "down", "stack"),
+    "evaluate": ("onehertz.cli.evaluate", "evaluate", "edge,worker-cpu"),
     "frames": ("onehertz.cli.look", "frames", None),
     "gate": ("onehertz.cli.roles", "gate", "gate"),
     "infer": ("onehertz.cli.roles", "infer", "worker-cpu"),
