@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import tempfile
 import time
 from collections.abc import Collection
 from typing import Any
@@ -94,13 +93,12 @@ class _GateApp:
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         self._context.stop.on_request(lambda: _set_soon(loop, self._ended))
-        with tempfile.TemporaryDirectory(prefix="onehertz-gate-") as folder:
-            self._app = _faust_app(self._group, self._context.kafka, folder)
-            self._connect(self._app)
-            async with asyncio.TaskGroup() as tasks:
-                beat = tasks.create_task(self._checkpoint_loop())
-                await self._run_app()
-                beat.cancel()
+        self._app = _faust_app(self._group, self._context.kafka)
+        self._connect(self._app)
+        async with asyncio.TaskGroup() as tasks:
+            beat = tasks.create_task(self._checkpoint_loop())
+            await self._run_app()
+            beat.cancel()
         if self._failure is not None:
             raise self._failure
 
@@ -270,13 +268,19 @@ def _set_soon(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
 # ---------------------------------------------------------------- Faust's corners
 
 
-def _faust_app(group: str, kafka: KafkaSettings, folder: str) -> faust.App:
+class _App(faust.App):
+    """Without tables on disk, so without folders for them: each kill would leave some."""
+
+    def _create_directories(self) -> None:
+        pass
+
+
+def _faust_app(group: str, kafka: KafkaSettings) -> faust.App:
     session_s = kafka.session_timeout_ms / 1000
-    return faust.App(
+    return _App(
         group,
         broker=[f"kafka://{server}" for server in kafka.bootstrap_servers.split(",")],
         **_credentials(kafka),
-        datadir=folder,
         store="memory://",
         web_enabled=False,
         topic_disable_leader=True,
