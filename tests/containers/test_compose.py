@@ -144,6 +144,13 @@ def disturbed(composed: Composed) -> Composed:
         eventually(lambda least=45 * number: composed.rows() >= least, _MINUTES)
         composed.exit_codes[service] = composed.compose.restart(service)
     eventually(lambda: composed.rows() == 4 * SECONDS * SPEED, _MINUTES)
+    # All may have been written before the servers were restarted.
+    for service in SERVERS:
+        eventually(
+            lambda s=service: composed.compose.health(s) == "healthy",
+            _MINUTES,
+            why=f"{service} is there again",
+        )
     return composed
 
 
