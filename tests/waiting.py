@@ -12,13 +12,23 @@ T = TypeVar("T")
 _POLL_S = 0.02
 
 
-def eventually(condition: Callable[[], T], within_s: float = 15.0, *, why: str = "") -> T:
-    """The first true value that `condition` gives. Raises AssertionError if none comes in time."""
+class TooLate(AssertionError):
+    """What was waited for has not become so."""
+
+
+def eventually(
+    condition: Callable[[], T],
+    within_s: float = 15.0,
+    *,
+    why: str = "",
+    every_s: float = _POLL_S,
+) -> T:
+    """The first true value that `condition` gives. Raises TooLate if none comes in time."""
     deadline = time.monotonic() + within_s
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"not so within {within_s:g} s: {why or condition}")
-        Event().wait(_POLL_S)
+            raise TooLate(f"not so within {within_s:g} s: {why or condition}")
+        Event().wait(every_s)

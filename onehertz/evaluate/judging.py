@@ -6,7 +6,7 @@ detector sees on the tick itself. No video, no model, no clock in here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from schemas.messages import Box
@@ -70,7 +70,7 @@ def judge(ticks: Sequence[Tick], rule: GateRule, name: str, doubtful: float) -> 
     return judged
 
 
-def oracle_dropped(ticks: Sequence[Tick], refresh: int, score: Callable[..., float] = f1) -> int:
+def oracle_dropped(ticks: Sequence[Tick], refresh: int) -> int:
     """Ticks that a gate would drop that knows what the detector is about to see.
 
     Causal: it keeps exactly when the inherited boxes score below ORACLE_F1, and after `refresh`
@@ -78,7 +78,7 @@ def oracle_dropped(ticks: Sequence[Tick], refresh: int, score: Callable[..., flo
     """
     dropped, kept = 0, 0
     for number in range(1, len(ticks)):
-        inherits = score(ticks[kept].boxes, ticks[number].boxes) >= ORACLE_F1
+        inherits = f1(ticks[kept].boxes, ticks[number].boxes) >= ORACLE_F1
         if inherits and number - kept < refresh:
             dropped += 1
         else:

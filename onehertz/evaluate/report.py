@@ -51,6 +51,8 @@ class Figures:
             "f1_tolerant": _mean(self.f1_tolerant),
             "f1_nonempty": _mean(self.f1_nonempty),
             "f1_p5": round(float(np.quantile(self.f1, 0.05)), 4) if self.f1 else None,
+            "f1_worst": None if self.worst is None else round(self.worst.f1, 4),
+            "worst_at_s": None if self.worst is None else round(self.worst.tick.time_s, 6),
             "presence_recall": _share(self.recalled, self.present),
             "presence_missed": self.present - self.recalled,
             "inferences_saved": self.dropped,

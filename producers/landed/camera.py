@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 from producers.landed.inbox import Inbox
 from producers.landed.ledger import Entry
@@ -13,12 +14,11 @@ from producers.landed.playing import Player, Playing, bare
 from producers.landed.stores import StoreError
 from producers.live.backoff import Backoff
 from producers.threads import CameraThread, PatientHand
+from producers.trouble import Trouble
 from runtime.errors import UserError
 from schemas.messages import Captured, Missing
 
 log = logging.getLogger("onehertz.produce")
-
-_LATER_S = 0.02
 
 
 class LandedCamera(CameraThread):
@@ -33,7 +33,10 @@ class LandedCamera(CameraThread):
         *,
         look_every_s: float,
         speed: float | None,
+        news: threading.Event,
+        listening: AbstractContextManager[None],
     ) -> None:
+        """`news` is set when something is said to have landed, while `listening` is entered."""
         super().__init__(camera, self._hand_on)
         self._inbox = inbox
         self._player = player
@@ -42,16 +45,11 @@ class LandedCamera(CameraThread):
         self._speed = speed
         self._playing: Playing | None = None
         self._look_at = 0.0  # monotonic
-        self._news = threading.Event()
+        self._news = news
+        self._listening = listening
         self._closed = threading.Event()
-        self._backoff = Backoff()
-        self._told = ""
-        self.before: Callable[[], None] = _nothing
-        self.after: Callable[[], None] = _nothing
-
-    def wake(self) -> None:
-        """Something is said to have landed; from any thread."""
-        self._news.set()
+        self._trouble = Trouble(camera, "reached again")
+        self._untidy = Trouble(camera, "what is done is tidied up again")
 
     def close(self) -> None:
         """See `CameraThread`."""
@@ -60,39 +58,45 @@ class LandedCamera(CameraThread):
 
     def records(self) -> Iterator[Captured | Missing]:
         """See `CameraThread`."""
-        self.before()
+        backoff = Backoff()
         try:
-            while not self._closed.is_set():
-                try:
-                    yield from self._step()
-                except StoreError as error:
-                    self._tell(str(error))
-                    self._closed.wait(self._backoff.wait_s(0))
+            with self._listening:
+                while not self._closed.is_set():
+                    try:
+                        yield from self._step()
+                    except StoreError as error:
+                        self._trouble.tell(str(error))
+                        self._closed.wait(backoff.wait_s(0))
+                    else:
+                        self._trouble.over()
+                        backoff = Backoff()
         except UserError as error:
             raise UserError(f"camera {self.name}: {error}") from error
-        finally:
-            self.after()
 
     def _step(self) -> Iterator[Captured | Missing]:
         """Look once, and play a file if there is one."""
         self._news.clear()
-        self._inbox.tidy()
+        self._tidy()
         self._inbox.look_at_noticed()
         if time.monotonic() >= self._look_at:
             self._inbox.look()
             self._look_at = time.monotonic() + self._look_every_s
         self._inbox.judge()
         entry = self._inbox.next()
-        self._backoff = Backoff()
-        self._tell("")
         if entry is not None:
             yield from self._play(entry)
             return
         wait_s = self._look_at - time.monotonic()
-        settles_s = self._inbox.wait_s()
-        if settles_s is not None:  # a little later than that, or it would turn on the spot
-            wait_s = min(wait_s, settles_s + _LATER_S)
-        self._news.wait(max(0.0, wait_s))
+        self._news.wait(max(0.0, min(wait_s, self._inbox.wait_s())))
+
+    def _tidy(self) -> None:
+        """Files that can't be moved hold up nobody."""
+        try:
+            self._inbox.tidy()
+        except StoreError as error:
+            self._untidy.tell(str(error))
+        else:
+            self._untidy.over()
 
     def _play(self, entry: Entry) -> Iterator[Captured | Missing]:
         try:
@@ -109,15 +113,3 @@ class LandedCamera(CameraThread):
     def _hand_on(self, record: Captured | Missing) -> None:
         assert self._playing is not None  # noqa: S101 - it gave the record
         self._playing.hand(record, self._patient_hand)
-
-    def _tell(self, problem: str) -> None:
-        """Once for each change."""
-        if problem and problem != self._told:
-            log.warning("%s: %s; trying again", self.name, problem)
-        elif self._told and not problem:
-            log.info("%s: reached again", self.name)
-        self._told = problem
-
-
-def _nothing() -> None:
-    return None

@@ -7,24 +7,10 @@ import os
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from fnmatch import fnmatchcase
 from pathlib import Path
 
-from producers.landed.stores import Found, StoreError
+from producers.landed.stores import Found, StoreError, is_wanted
 from producers.sources.files import LocalFile, VideoFile
-
-# Names under which tools keep what they have not finished.
-UNFINISHED = (".*", "*.part", "*.tmp", "*.partial", "*.crdownload", "*~")
-
-
-def is_wanted(name: str, patterns: Sequence[str], left_out: Sequence[str]) -> bool:
-    """Whether a path, with slashes, is a file to be played: by its last part and its first."""
-    parts = name.split("/")
-    if len(parts) > 1 and parts[0] in left_out:
-        return False
-    if any(fnmatchcase(part, pattern) for part in parts for pattern in UNFINISHED):
-        return False
-    return any(fnmatchcase(parts[-1].lower(), pattern.lower()) for pattern in patterns)
 
 
 class FolderStore:
@@ -39,8 +25,10 @@ class FolderStore:
         """See `Store`. Folders within are looked into, links to folders are not."""
         if not self._folder.is_dir():
             raise StoreError(f"{self._folder} is no folder, or not there now")
-        for folder, _, names in os.walk(self._folder, onerror=_unreadable):
+        for folder, folders, names in os.walk(self._folder, onerror=_unreadable):
             below = Path(folder).relative_to(self._folder)
+            if not below.parts:  # what is done may be more than all else
+                folders[:] = [one for one in folders if one not in self._left_out]
             for name in names:
                 found = self.look_at((below / name).as_posix())
                 if found is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from math import inf
 from typing import Literal
 
 from producers.landed.ledger import Entry, Ledger
@@ -39,35 +40,44 @@ class Inbox:
         `counted` is called once for each file that is done or set aside.
         """
         self.camera = camera
-        self.store = store
+        self._store = store
         self._ledger = ledger
         self._times = times
         self._settling = Settling(settle_us)
         self._finished = finished
         self._monotonic = monotonic
         self._counted = counted
-        # Of files that need nothing any more: spares asking the ledger for each, each time.
-        self._known: set[int] = set()
+        # Files of the last look, and the versions of those that need nothing any more: spares
+        # asking the ledger for each, each time. None before the first look.
+        self._seen: dict[str, str | None] | None = None
         self._waits_for = ""
 
     def look(self) -> None:
         """Find what is there."""
-        known, there = set(), set()
-        for found in self.store.look():
-            there.add(found.name)
-            mark = hash((found.name, found.version))
-            if mark in self._known or not self._note(found):
-                known.add(mark)
-        self._known = known
-        self._ledger.prune(self.camera, there)
+        before = self._seen or {}
+        there: dict[str, str | None] = {}
+        for found in self._store.look():
+            done = before.get(found.name) == found.version or not self._note(found)
+            there[found.name] = found.version if done else None
+        if self._seen is None:
+            self._ledger.prune(self.camera, there.keys())
+        for name in before.keys() - there.keys():
+            self._forget_gone(name)
+        self._seen = there
         for found in self._settling.watched:
             if found.name not in there:
                 self._settling.drop(found.name)
 
+    def _forget_gone(self, name: str) -> None:
+        """What was to be played is left to whoever plays it, to be told."""
+        entry = self._ledger.entry(self.camera, name)
+        if entry is not None and entry.status in ("done", "aside"):
+            self._ledger.forget(self.camera, [name])
+
     def look_at_noticed(self) -> None:
         """Look at what somebody has told of."""
         for name in self._ledger.noticed(self.camera):
-            found = self.store.look_at(name)
+            found = self._store.look_at(name)
             if found is not None:
                 self._note(found)
             self._ledger.looked_at(self.camera, name)
@@ -76,21 +86,21 @@ class Inbox:
         """Take those that are finished: to be played, or set aside."""
         now_us = self._monotonic()
         for found in self._settling.due(now_us):
-            now = self.store.look_at(found.name)
+            now = self._store.look_at(found.name)
             if now is None:
                 self._settling.drop(found.name)
             elif not self._settling.note(now, now_us):
                 continue
-            elif self.store.is_being_written(found.name):
+            elif self._store.is_being_written(found.name):
                 self._settling.start_anew(found.name, now_us)
             else:
                 self._judge(found)
                 self._settling.drop(found.name)
 
-    def wait_s(self) -> float | None:
-        """Until it is worth while to judge again; None where nothing is watched."""
+    def wait_s(self) -> float:
+        """Until it is worth while to judge again; without end where nothing is watched."""
         due_us = self._settling.next_due_us()
-        return None if due_us is None else max(0.0, (due_us - self._monotonic()) / 1e6)
+        return inf if due_us is None else (due_us - self._monotonic()) / 1e6
 
     def next(self) -> Entry | None:
         """The file to be played now: the one that was begun, or the earliest.
@@ -122,7 +132,6 @@ class Inbox:
         """All of it is at the broker."""
         self._ledger.finish(self.camera, found.name, untidy=self._finished != "keep")
         self._counted("done")
-        self.tidy()
 
     def set_aside(self, found: Found, reason: str) -> None:
         """It can't be played, or not to its end."""
@@ -130,7 +139,6 @@ class Inbox:
         untidy = self._finished == "move"
         self._ledger.set_aside(self.camera, found, reason, untidy=untidy)
         self._counted("aside")
-        self.tidy()
 
     def tidy(self) -> None:
         """Move or delete what is to be, also what was left by a kill."""
@@ -139,11 +147,11 @@ class Inbox:
         for entry in self._ledger.untidy(self.camera):
             name = entry.found.name
             if entry.status == "aside":
-                self.store.move(name, ASIDE, entry.reason)
+                self._store.move(name, ASIDE, entry.reason)
             elif self._finished == "delete":
-                self.store.delete(name)
+                self._store.delete(name)
             else:
-                self.store.move(name, DONE)
+                self._store.move(name, DONE)
             self._ledger.forget(self.camera, [name])
 
     def _note(self, found: Found) -> bool:
@@ -158,7 +166,7 @@ class Inbox:
 
     def _judge(self, found: Found) -> None:
         try:
-            start_us = start_us_of(self._times, self.store, found)
+            start_us = start_us_of(self._times, self._store, found)
             self._ledger.add(self.camera, found, start_us)
         except UserError as error:
             self.set_aside(found, str(error))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -56,20 +58,22 @@ class Landings:
         )
         overlap_us = round(source.max_overlap_s * 1e6)
         player = Player(camera, settings, overlap_us, store, ledger, self._tail)
-        made = LandedCamera(
+        news = threading.Event()
+        listening: AbstractContextManager[None] = nullcontext()
+        if isinstance(source, S3Settings) and source.queue_url is not None:
+            listener = Listener(camera, source.bucket, source.prefix, news.set)
+            client = partial(_client, "sqs", source)
+            listening = queues.listening(source.queue_url, client, listener)
+        return LandedCamera(
             camera,
             inbox,
             player,
             hand,
             look_every_s=source.look_every_s,
             speed=source.speed,
+            news=news,
+            listening=listening,
         )
-        if isinstance(source, S3Settings) and source.queue_url is not None:
-            listener = Listener(camera, source.bucket, source.prefix, made.wake)
-            client = partial(_client, "sqs", source)
-            made.before = partial(queues.listen, source.queue_url, client, listener)
-            made.after = partial(queues.leave, source.queue_url, listener)
-        return made
 
     def _open(self) -> tuple[Ledger, Queues]:
         if self._opened is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,7 +161,7 @@ class Ledger:
                 [(camera, name) for name in names],
             )
 
-    def prune(self, camera: str, there: set[str]) -> None:
+    def prune(self, camera: str, there: Collection[str]) -> None:
         """Forget what is done or aside, and not among those that are there."""
         rows = self._ask(
             "SELECT name FROM files WHERE camera = ? AND status IN ('done', 'aside')", (camera,)

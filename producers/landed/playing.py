@@ -90,21 +90,22 @@ class Player:
         now = self._store.look_at(entry.found.name)
         if now is None or now.version != entry.found.version:
             raise UserError("it is gone, or was written anew, before its end was reached")
-        left_out = self._left_out_us(entry)
-        run = self._run(entry, left_out)
+        file = self._store.file(entry.found)
+        whole = VideoSource(file)
+        left_out = self._left_out_us(entry, whole)
+        source = VideoSource(file, start_us=left_out) if left_out else whole
+        start_us = entry.start_us + left_out
+        run = self._run(source, start_us)
         self._ledger.begin(self._camera, entry.found.name, left_out)
-        source = VideoSource(self._store.file(entry.found), start_us=left_out)
-        ticks = CameraTicks(
-            self._camera, self._settings, source, entry.start_us + left_out, run, now_us
-        )
+        ticks = CameraTicks(self._camera, self._settings, source, start_us, run, now_us)
         first = max(entry.last_seq, self._tail.last_seq(self._camera, run)) + 1
         ticks.skip_to(first)
         return Playing(entry, ticks, first, self._ledger)
 
-    def _left_out_us(self, entry: Entry) -> int:
+    def _left_out_us(self, entry: Entry, whole: VideoSource) -> int:
         if entry.status == "begun":
             return entry.left_out_us
-        if self._tail.last_seq(self._camera, self._run(entry, 0)) >= 0:
+        if self._tail.last_seq(self._camera, self._run(whole, entry.start_us)) >= 0:
             return 0  # begun, and the ledger that knew of it is gone
         known = self._ledger.last_us(self._camera), self._tail.last_captured_us(self._camera)
         return left_out_us(
@@ -115,11 +116,8 @@ class Player:
             now_us=now_us(),
         )
 
-    def _run(self, entry: Entry, left_out: int) -> str:
-        source = VideoSource(self._store.file(entry.found), start_us=left_out)
-        return run_id(
-            self._camera, source.identity, self._settings.interval_us, entry.start_us + left_out
-        )
+    def _run(self, source: VideoSource, start_us: int) -> str:
+        return run_id(self._camera, source.identity, self._settings.interval_us, start_us)
 
 
 def bare(error: UserError) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from producers.landed.ledger import Ledger
 from producers.landed.notices import Notice, notices_in
 from producers.live.backoff import Backoff
+from producers.trouble import Trouble
 from runtime.errors import OnehertzError
 
 log = logging.getLogger("onehertz.produce")
@@ -43,8 +45,16 @@ class Queues:
         self._lock = threading.Lock()
         self._threads: dict[str, _Queue] = {}
 
-    def listen(self, url: str, client: Callable[[], Any], listener: Listener) -> None:
-        """Let a camera know what the queue tells. `client`: makes one of boto3's, for SQS."""
+    @contextmanager
+    def listening(self, url: str, client: Callable[[], Any], listener: Listener) -> Iterator[None]:
+        """A camera knows what the queue tells. `client`: makes one of boto3's, for SQS."""
+        self._listen(url, client, listener)
+        try:
+            yield
+        finally:
+            self._leave(url, listener)
+
+    def _listen(self, url: str, client: Callable[[], Any], listener: Listener) -> None:
         with self._lock:
             queue = self._threads.get(url)
             if queue is None:
@@ -52,8 +62,7 @@ class Queues:
                 queue.start()
             queue.listeners = (*queue.listeners, listener)
 
-    def leave(self, url: str, listener: Listener) -> None:
-        """The camera is gone."""
+    def _leave(self, url: str, listener: Listener) -> None:
         with self._lock:
             queue = self._threads[url]
             queue.listeners = tuple(one for one in queue.listeners if one is not listener)
@@ -80,7 +89,7 @@ class _Queue(threading.Thread):
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._backoff = Backoff()
-        self._told = ""
+        self._trouble = Trouble(self.name, "heard again")
 
     def close(self) -> None:
         """When it returns, the ledger is left alone."""
@@ -92,7 +101,7 @@ class _Queue(threading.Thread):
             try:
                 self._hear()
             except Exception as error:  # whatever it is, it is tried again
-                self._tell(_text(error))
+                self._trouble.tell(_text(error))
                 self._closed.wait(self._backoff.wait_s(0))
 
     def _hear(self) -> None:
@@ -102,7 +111,7 @@ class _Queue(threading.Thread):
             QueueUrl=self._url, MaxNumberOfMessages=_AT_ONCE, WaitTimeSeconds=_LONG_POLL_S
         )
         self._backoff = Backoff()
-        self._tell("")
+        self._trouble.over()
         for message in answer.get("Messages", ()):
             if self._closed.is_set():
                 return  # the others come again
@@ -140,13 +149,6 @@ class _Queue(threading.Thread):
                 notice.key,
             )
         return heard
-
-    def _tell(self, problem: str) -> None:
-        if problem and problem != self._told:
-            log.warning("%s: %s; trying again", self.name, problem)
-        elif self._told and not problem:
-            log.info("%s: heard again", self.name)
-        self._told = problem
 
 
 def _text(error: Exception) -> str:

@@ -12,8 +12,7 @@ import smart_open
 import urllib3.exceptions
 from botocore.exceptions import BotoCoreError, ClientError
 
-from producers.landed.folder import is_wanted
-from producers.landed.stores import Found, StoreError
+from producers.landed.stores import Found, StoreError, is_wanted
 from producers.sources.files import VideoFile
 from runtime.errors import UserError
 

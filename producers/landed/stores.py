@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Protocol
 
 from producers.sources.files import VideoFile
@@ -25,6 +26,20 @@ class Found:
     name: str
     version: str
     changed_us: int
+
+
+# Names under which tools keep what they have not finished.
+UNFINISHED = (".*", "*.part", "*.tmp", "*.partial", "*.crdownload", "*~")
+
+
+def is_wanted(name: str, patterns: Sequence[str], left_out: Sequence[str]) -> bool:
+    """Whether a path, with slashes, is a file to be played: by its last part and its first."""
+    parts = name.split("/")
+    if len(parts) > 1 and parts[0] in left_out:
+        return False
+    if any(fnmatchcase(part, pattern) for part in parts for pattern in UNFINISHED):
+        return False
+    return any(fnmatchcase(parts[-1].lower(), pattern.lower()) for pattern in patterns)
 
 
 class Store(Protocol):

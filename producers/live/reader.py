@@ -10,6 +10,7 @@ from producers.live.arrivals import Demand, LiveSource
 from producers.live.backoff import Backoff
 from producers.live.mailbox import Mailbox
 from producers.sources.base import SourceError
+from producers.trouble import Trouble
 
 log = logging.getLogger("onehertz.produce")
 
@@ -34,7 +35,7 @@ class Reader(threading.Thread):
         self._demand = demand
         self._backoff = backoff or Backoff()
         self._closed = threading.Event()
-        self._told = ""  # the last problem that was logged
+        self._trouble = Trouble(camera, "frames come again")
 
     def close(self) -> None:
         """Ask it to end: when next something comes, or at the source's own time-out."""
@@ -59,7 +60,7 @@ class Reader(threading.Thread):
                         continue
                     if first_us is None:
                         first_us = arrival.arrived_us
-                        self._tell("")
+                        self._trouble.over()
                     last_us = arrival.arrived_us
                     self._mailbox.put(arrival)
             self._fail(SourceError("unreachable", "the camera ended the stream"))
@@ -73,12 +74,4 @@ class Reader(threading.Thread):
     def _fail(self, problem: SourceError) -> None:
         if not self._closed.is_set():
             self._mailbox.fail(problem)
-            self._tell(str(problem))
-
-    def _tell(self, problem: str) -> None:
-        """Once for each change: a camera that is down for a week fills no log."""
-        if problem and problem != self._told:
-            log.warning("%s: %s; trying again", self._camera, problem)
-        elif self._told and not problem:
-            log.info("%s: frames come again", self._camera)
-        self._told = problem
+            self._trouble.tell(str(problem))

@@ -12,6 +12,7 @@ from runtime.errors import FatalError
 from tests.harness.line import HarnessError, Line, Role
 from tests.harness.load import Load
 from tests.harness.observed import INPUTS, Watch, is_drained
+from tests.waiting import TooLate, eventually
 
 Action = Literal["kill", "stop", "cont", "restart", "terminate"]
 _ASK_EVERY_S = 0.04
@@ -179,16 +180,24 @@ def _wait(watch: Watch, condition: Condition, deadline: float) -> None:
         role for role in ("gate", "infer", "sql", "alerts") if line.instances(role)
     ]
     look_at = 0.0
-    while not condition.holds(watch):
+
+    def holds() -> bool:
+        nonlocal look_at
+        if condition.holds(watch):
+            return True
         line.tend()
         if time.monotonic() > look_at:
             for role in roles:
                 watch.owners(role)
             look_at = time.monotonic() + _LOOK_EVERY_S
-        if time.monotonic() > deadline:
-            where = _where(watch)
-            raise HarnessError(f"waited in vain for: {condition.text}; {where}\n{line.logs()}")
-        time.sleep(_ASK_EVERY_S)
+        return False
+
+    try:
+        eventually(holds, deadline - time.monotonic(), every_s=_ASK_EVERY_S)
+    except TooLate:
+        where = _where(watch)
+        told = f"waited in vain for: {condition.text}; {where}\n{line.logs()}"
+        raise HarnessError(told) from None
 
 
 def _is_drained(watch: Watch) -> bool:

@@ -154,7 +154,6 @@ def test_a_role_has_a_session_of_its_own_so_that_ctrl_c_does_not_reach_it(make: 
     assert os.getsid(role.process.pid) == role.process.pid
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's means for it is Linux's")
 @pytest.mark.parametrize("paused", [False, True])
 def test_a_role_ends_with_its_parent_however_that_ends(tmp_path: Path, paused: bool) -> None:
     script = tmp_path / "role.py"

@@ -79,7 +79,6 @@ def test_a_total_is_over_all_ticks_and_of_no_ticks_nothing_is_told() -> None:
     assert empty["dropped"] is None
 
 
-def test_the_worst_tick_is_known() -> None:
-    figures = judged((1, []), (1, []), (1, [PERSON]))
-    assert figures.worst is not None
-    assert figures.worst.tick.frame_index == 50
+def test_the_worst_tick_is_told() -> None:
+    row = judged((1, []), (1, []), (1, [PERSON])).row("clip", "model")
+    assert (row["f1_worst"], row["worst_at_s"]) == (0.0, 2.0)

@@ -18,6 +18,7 @@ import pytest
 from producers.landed.camera import LandedCamera
 from producers.landed.landings import Landings
 from producers.landed.ledger import Entry, read_ledger, retry_file
+from producers.landed.stores import StoreError
 from producers.settings import CameraSettings
 from producers.tail import Tail
 from schemas.messages import Captured, Missing, to_us
@@ -34,8 +35,8 @@ def name_of(seconds: float) -> str:
     return f"{NOON + timedelta(seconds=seconds):{NAME_TIME}}.mp4"
 
 
-class Broker:
-    """Takes ticks, and says so at once, later, or never."""
+class FakeBroker:
+    """In place of a broker: takes ticks, and says so at once, later, or never."""
 
     def __init__(self) -> None:
         self.records: list[Captured | Missing] = []
@@ -76,7 +77,7 @@ class Site:
         self.landed = folder / "landed"
         self.landed.mkdir()
         self.ledger = folder / "ledger"
-        self.broker = Broker()
+        self.broker = FakeBroker()
         self.counted: list[str] = []  # what became of files
         self._made = folder / "made"
         self._made.mkdir()
@@ -195,8 +196,8 @@ def test_a_file_that_is_still_written_is_left_alone_and_so_are_those_after_it(si
     with (site.landed / name_of(0)).open("wb") as file, site.camera() as camera:
         file.write(content[: len(content) // 2])
         file.flush()
-        looks = [camera._look_at]
-        eventually(lambda: camera._look_at > looks[0] + 0.5, 30, why="it has looked several times")
+        before = camera._look_at
+        eventually(lambda: camera._look_at > before + 0.5, 30, why="it has looked several times")
         assert site.broker.records == []
         file.write(content[len(content) // 2 :])
         file.close()
@@ -229,13 +230,15 @@ def test_a_file_of_no_time_that_is_always_written_holds_up_nobody(site: Site) ->
     assert site.broker.seconds() == [0, 1, 2, 3]
 
 
-def test_a_ledger_that_can_not_be_written_for_a_while_is_waited_for(site: Site) -> None:
-    with site.camera() as camera:
+def test_a_ledger_that_can_not_be_written_for_a_while_is_waited_for(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    with site.camera():
         eventually(lambda: (site.ledger / "ledger.sqlite3").exists(), 30)
         with closing(sqlite3.connect(site.ledger / "ledger.sqlite3")) as other:
             other.execute("BEGIN EXCLUSIVE")
             site.land(name_of(0), site.clip(0))
-            eventually(lambda: "ledger of landed files can't be written" in camera._told, 30)
+            eventually(lambda: "ledger of landed files can't be written" in caplog.text, 30)
             other.rollback()
         eventually(all_done(site, 1), 30)
     assert site.broker.seconds() == [0, 1, 2, 3]
@@ -345,7 +348,7 @@ def test_what_was_set_aside_is_looked_at_again_when_it_is_asked_for(site: Site) 
         assert not retry_file(site.ledger, "door", "another.mp4")
         shutil.copy(site.clip(0), path)
         assert retry_file(site.ledger, "door", name_of(0))
-        camera.wake()
+        camera._news.set()  # as a queue does
         eventually(lambda: site.has(**{path.stem: "done"}), 30)
     assert site.broker.seconds() == [0, 1, 2, 3]
 
@@ -379,10 +382,55 @@ def test_done_files_are_deleted_and_those_set_aside_are_not(site: Site) -> None:
     assert (site.landed / "holiday.mp4").exists()
 
 
-def test_a_folder_that_is_away_for_a_while_is_waited_for(site: Site) -> None:
+def test_files_that_can_not_be_moved_hold_up_nobody(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    (site.landed / "done").write_text("in the way of the folder")
+    for place in (0, 1, 2):
+        site.land(name_of(4 * place), site.clip(4 * place))
+    with site.camera(finished="move"):
+        eventually(lambda: len(site.broker.records) == 12, 30)
+        (site.landed / "done").unlink()
+        eventually(lambda: (site.landed / "done" / name_of(8)).exists(), 30)
+    assert caplog.text.count("can't be moved or deleted") == 3  # once for each file at most
+    assert site.broker.seconds() == list(range(12))
+
+
+def test_what_is_wrong_with_the_place_is_told_once_though_other_things_work_between(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.land(name_of(0), site.clip(0))
+    tries = []
+
+    def away(*_: object) -> None:
+        tries.append(1)
+        raise StoreError("the file's server is away")
+
+    monkeypatch.setattr("producers.landed.camera.Backoff.wait_s", lambda *_: 0.01)
+    with monkeypatch.context() as patch, site.camera():
+        patch.setattr("producers.landed.folder.FolderStore.file", away)
+        eventually(lambda: len(tries) > 5, 30)
+        patch.undo()
+        eventually(all_done(site, 1), 30)
+    assert caplog.text.count("the file's server is away") == 1
+    assert site.broker.seconds() == [0, 1, 2, 3]
+
+
+def test_files_that_go_away_are_forgotten_while_it_runs(site: Site) -> None:
+    first, second = (site.land(name_of(4 * place), site.clip(4 * place)) for place in (0, 1))
+    with site.camera():
+        eventually(all_done(site, 2), 30)
+        first.unlink()
+        eventually(lambda: set(site.entries()) == {second.name}, 30)
+    assert site.broker.seconds() == list(range(8))
+
+
+def test_a_folder_that_is_away_for_a_while_is_waited_for(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
     away = site.landed.rename(site.landed.with_name("away"))
-    with site.camera() as camera:
-        eventually(lambda: "is no folder" in camera._told, 30)
+    with site.camera():
+        eventually(lambda: "is no folder" in caplog.text, 30)
         away.rename(site.landed)
         site.land(name_of(0), site.clip(0))
         eventually(all_done(site, 1), 30)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,16 +42,17 @@ def listener(camera: str, wake: threading.Event | None = None) -> Listener:
 
 @contextmanager
 def heard(queues: Queues, url: str, client: Any, *listeners: Listener) -> Iterator[None]:
-    for one in listeners:
-        queues.listen(url, client, one)
-    threads = [one for one in threading.enumerate() if one.name.startswith("queue ")]
-    try:
-        yield
-    finally:
-        queues.close()
-        for thread in threads:
-            thread.join(30)
-            assert not thread.is_alive()
+    with ExitStack() as entered:
+        for one in listeners:
+            entered.enter_context(queues.listening(url, client, one))
+        threads = [one for one in threading.enumerate() if one.name.startswith("queue ")]
+        try:
+            yield
+        finally:
+            queues.close()
+            for thread in threads:
+                thread.join(30)
+                assert not thread.is_alive()
 
 
 def client(server: S3Server, **keys: str) -> Any:
@@ -102,10 +103,9 @@ def test_when_the_last_camera_has_left_nobody_hears(
 ) -> None:
     url = server.queue(f"{tmp_path.name}-leave")
     queues = Queues(ledger)
-    one, other = listener("door"), listener("yard")
-    with heard(queues, url, client(server), one, other):
-        queues.leave(url, one)
-        assert url in queues._threads
-        queues._threads[url].close()
-        queues.leave(url, other)
-        assert url not in queues._threads
+    with heard(queues, url, client(server), listener("door")):
+        with queues.listening(url, client(server), listener("yard")):
+            (thread,) = queues._threads.values()
+        assert list(queues._threads.values()) == [thread]
+    assert not queues._threads
+    assert not thread.is_alive()
