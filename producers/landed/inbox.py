@@ -86,12 +86,14 @@ class Inbox:
         """Take those that are finished: to be played, or set aside."""
         now_us = self._monotonic()
         for found in self._settling.due(now_us):
+            # Asked for before the look: whoever ends writing in between has changed the file.
+            is_being_written = self._store.is_being_written(found.name)
             now = self._store.look_at(found.name)
             if now is None:
                 self._settling.drop(found.name)
             elif not self._settling.note(now, now_us):
                 continue
-            elif self._store.is_being_written(found.name):
+            elif is_being_written:
                 self._settling.start_anew(found.name, now_us)
             else:
                 self._judge(found)
@@ -106,11 +108,16 @@ class Inbox:
         """The file to be played now: the one that was begun, or the earliest.
 
         None while one that is earlier is still being written: by the times in their names, or,
-        where names have none, by the names.
+        where names have none, by the names. One that was written anew before it was begun has to
+        settle again.
         """
         entry = self._ledger.next(self.camera)
         if entry is None or entry.status == "begun":
             return entry
+        now = self._store.look_at(entry.found.name)
+        if now is not None and now.version != entry.found.version:
+            self._note(now)
+            return None
         for found in self._settling.watched:
             if self._is_earlier(found, entry):
                 self._tell_of_wait(found.name)

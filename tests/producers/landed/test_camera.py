@@ -41,6 +41,7 @@ class FakeBroker:
     def __init__(self) -> None:
         self.records: list[Captured | Missing] = []
         self.answers = True
+        self.unanswered: list[Callable[[], None]] = []
         self.full_at: int | None = None  # from then on it takes no more, as when it is away
         self.waits = threading.Event()
         self.goes_on = threading.Event()
@@ -53,6 +54,8 @@ class FakeBroker:
         self.records.append(record)
         if self.answers:
             landed()
+        else:
+            self.unanswered.append(landed)
 
     def tail(self) -> Tail:
         tail = Tail()
@@ -209,17 +212,58 @@ def test_a_file_that_grows_is_left_alone_where_nobody_says_who_writes(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("producers.landed.folder._has_writer", lambda _: False)
+    clock_us = [0]
+    monkeypatch.setattr("producers.landed.landings.monotonic_us", lambda: clock_us[0])
     content = site.clip(0).read_bytes()
     path = site.landed / name_of(0)
     with site.camera(settle_s=0.5) as camera:
         for end in range(1, len(content), len(content) // 8):
             path.write_bytes(content[:end])
-            before = camera._look_at
-            eventually(lambda before=before: camera._look_at > before, 30)  # type: ignore[misc]
+            before = camera._look_at  # the look after the next one has seen it for certain
+            eventually(lambda before=before: camera._look_at > before + 0.2, 30)  # type: ignore[misc]
+            clock_us[0] += 499_999
             assert site.entries() == {}
         path.write_bytes(content)
-        eventually(all_done(site, 1), 30)
+
+        def done_as_time_goes_by() -> bool:
+            clock_us[0] += 500_000
+            return all_done(site, 1)()
+
+        eventually(done_as_time_goes_by, 30)
     assert site.broker.numbers() == [0, 1, 2, 3]
+
+
+def test_a_file_whose_end_is_written_while_it_is_judged_is_not_taken_for_the_half_it_was(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = site.clip(0).read_bytes()
+    path = site.landed / name_of(0)
+    path.write_bytes(content[: len(content) // 2])
+
+    def writes_its_end(_: int) -> bool:
+        if path.stat().st_size < len(content):
+            path.write_bytes(content)
+        return False
+
+    monkeypatch.setattr("producers.landed.folder._has_writer", writes_its_end)
+    site.play(all_done(site, 1))
+    assert site.broker.numbers() == [0, 1, 2, 3]
+
+
+def test_a_file_that_waits_and_is_written_anew_is_looked_at_anew(site: Site) -> None:
+    site.land(name_of(0), site.clip(0))
+    site.land(name_of(4), site.clip(8))
+    site.broker.answers = False
+    with site.camera(look_every_s=60):
+        eventually(lambda: len(site.broker.unanswered) == 4, 30)
+        assert site.has(**{Path(name_of(4)).stem: "waiting"})
+        site.land(name_of(4), site.clip(4, 6))
+        site.broker.answers = True
+        for landed in site.broker.unanswered:
+            landed()
+        eventually(all_done(site, 2), 30)
+    assert site.broker.numbers() == list(range(10))
+    assert site.counted == ["done", "done"]
 
 
 def test_a_file_of_no_time_that_is_always_written_holds_up_nobody(site: Site) -> None:
