@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -396,3 +397,23 @@ def test_what_goes_wrong_while_leaving_comes_out_of_close(
     eventually(lambda: polled(member) and member.owned)
     with pytest.raises(FatalError, match="no last checkpoint"):
         member.close()
+
+
+def test_a_client_that_does_not_come_to_its_end_holds_up_nobody(
+    new_topic: NewTopicOf,
+    join: Joined,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("runtime.subscription._LEAVE_S", 0.2)
+    goes_on = threading.Event()
+
+    def hangs(_places: list[Place]) -> None:
+        assert goes_on.wait(60)
+
+    member = join(new_topic("in"), revoked=hangs)
+    eventually(lambda: polled(member) and member.owned)
+    member.close()
+    assert "the group was not left in 0.2 s" in caplog.text
+    goes_on.set()
+    eventually(lambda: "leave the group" not in [one.name for one in threading.enumerate()])
