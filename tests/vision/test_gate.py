@@ -168,7 +168,7 @@ def test_swaying_foliage_is_learnt(by_day: Field) -> None:
 
     decisions = [camera.show(sway()) for _ in range(240)]
     assert kept(decisions[:5]) >= 3, "else there is nothing to learn"
-    assert kept(decisions[40:]) <= 10, [round(d.score, 1) for d in decisions]
+    assert kept(decisions[40:]) <= 20, [round(d.score, 1) for d in decisions]
 
 
 def test_a_frame_is_kept_at_the_latest_after_the_refresh_interval(by_day: Field) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vision.gate import Decision, Gate, GateRule, UnreadableState
-from vision.jpeg import MAX_LUMA_PIXELS, Luma
+from vision.jpeg import Luma
 
 # The machine may be busy: no time is a failure.
 CALM = settings(max_examples=50)
@@ -112,25 +111,13 @@ def test_a_damaged_state_is_refused(noise: bytes, at: int) -> None:
         Gate(RULE, bad)
     except UnreadableState:
         return
-    assert bad[:5] == good[:5] or bad[1:3] == b"\0\0"
+    assert bad == good or len(bad) < 40, "only a state of no frame is so short"
 
 
 def test_a_state_of_another_version_is_refused() -> None:
-    with pytest.raises(UnreadableState, match="version 2"):
-        Gate(RULE, b"\x02" + Gate(RULE).state()[1:])
-
-
-@CALM
-@given(st.integers(1, 9_500))
-def test_a_gate_remembers_at_most_64_kb(width: int) -> None:
-    height = MAX_LUMA_PIXELS // 4 // (-(-width // 4) * 4) * 4  # the most that is allowed
-    rng = np.random.default_rng(0)
-    gate = Gate(RULE)
-    for n in range(3):
-        gate.decide(rng.integers(0, 256, (height, width), dtype=np.uint8), f"cam@{n}", n)
-    memory = gate._memory
-    assert memory is not None
-    arrays = [getattr(memory, field.name) for field in fields(memory)]
-    size = sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
-    assert size <= 64_000
-    assert len(gate.state()) <= 65_000
+    state = Gate(RULE).state()
+    assert state[1] == 2
+    with pytest.raises(UnreadableState, match="version 3"):
+        Gate(RULE, state[:1] + b"\x03" + state[2:])
+    with pytest.raises(UnreadableState, match="damaged"):
+        Gate(RULE, b"\x01" + state[1:])  # as version 1 began
