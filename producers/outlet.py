@@ -23,11 +23,13 @@ MAX_WAITING_BYTES = 64_000_000
 _BUSY_S, _IDLE_S = 0.05, 0.25
 
 
-def count(context: Context, record: Captured | Missing) -> None:
-    """A tick that has been handed on."""
+def count(context: Context, record: Captured | Missing, *, signed: bool) -> None:
+    """A tick that has been handed on. `signed`: its camera sends signatures."""
     took_us, gave_us = record.stages[STAGE]
     context.metrics.count("onehertz_records_given_total", stage=STAGE, status=record.status)
     context.metrics.count("onehertz_busy_seconds_total", (gave_us - took_us) / 1e6, stage=STAGE)
+    if signed and isinstance(record, Captured) and record.signature is None:
+        context.metrics.count("onehertz_signatures_left_out_total", stage=STAGE)
 
 
 def _nothing() -> None:
@@ -42,14 +44,20 @@ class PatientOutlet:
         self._context = context
         self._topic = context.line.topic("frames-raw")
 
-    def hand(self, record: Captured | Missing, landed: Callable[[], None] = _nothing) -> None:
+    def hand(
+        self,
+        record: Captured | Missing,
+        landed: Callable[[], None] = _nothing,
+        *,
+        signed: bool = False,
+    ) -> None:
         """Queue a tick; waits while the queue is full. Raises FatalError as `Sender.send` does.
 
         `landed` is called from `serve`, once the broker has it.
         """
         wire = encode_frame(record, STAGE)
         self._sender.send(self._topic, wire, acknowledged=lambda _: landed())
-        count(self._context, record)
+        count(self._context, record, signed=signed)
 
     def serve(self, seconds: float) -> None:
         """Serve acknowledgements for so long."""
@@ -75,7 +83,7 @@ class LiveOutlet:
         self._handed: list[Tick] = []
         self._handed_bytes = 0
 
-    def hand(self, record: Captured | Missing) -> None:
+    def hand(self, record: Captured | Missing, *, signed: bool = False) -> None:
         """Take a tick, at once. Where too many wait, it loses its picture."""
         wire = encode_frame(record, STAGE)
         with self._lock:
@@ -85,7 +93,7 @@ class LiveOutlet:
             self._handed.append(tick)
             self._handed_bytes += tick.size
         self._has_news.set()
-        count(self._context, record)
+        count(self._context, record, signed=signed)
 
     def wait(self) -> None:
         """Until a tick is handed on, or it is time to serve what is under way."""

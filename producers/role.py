@@ -57,7 +57,7 @@ def run_produce(
 
         def make(camera: str, one: CameraSettings) -> CameraThread:
             if isinstance(one.source, LANDED):
-                return landings.camera(camera, one, one.source, outlets.patient)
+                return landings.camera(camera, one, one.source, outlets.patient(one))
             return camera_thread(camera, one, outlets.hand(one), tail.last_seq)
 
         fleet = Fleet(make)
@@ -80,18 +80,17 @@ class _Outlets:
         self._patient = PatientOutlet(context)
         self._live: LiveOutlet | None = None
 
-    @property
-    def patient(self) -> PatientHand:
-        """Of recordings."""
-        return self._patient.hand
+    def patient(self, camera: CameraSettings) -> PatientHand:
+        """Of a recording."""
+        return partial(self._patient.hand, signed=camera.signature)
 
     def hand(self, camera: CameraSettings) -> Hand:
         """Raises UserError where the spool can't be used."""
         if not isinstance(camera.source, LIVE):
-            return self._patient.hand
+            return partial(self._patient.hand, signed=camera.signature)
         if self._live is None:
             self._live = self._opened.enter_context(live_outlet(self._context, self._settings))
-        return self._live.hand
+        return partial(self._live.hand, signed=camera.signature)
 
     def serve(self) -> None:
         """Serve both for a moment; a tick that a live camera hands on ends the wait."""

@@ -113,8 +113,8 @@ class CameraSettings(Section):
 
     signature: bool = Field(
         False,
-        description="Send the luma that the gate looks at beside each frame (3 to 8 kB, a third "
-        "more in its header): then it decodes none of those that it drops.",
+        description="Send the luma that the gate looks at beside each frame (3 to 8 kB): then it "
+        "decodes none of those that it drops.",
     )
 
     @model_validator(mode="after")

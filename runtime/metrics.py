@@ -40,6 +40,8 @@ CounterName = Literal[
     "onehertz_landed_files_total",
     # Counter: frames whose signature was of no use, so that they were decoded. Labels: stage.
     "onehertz_signature_fallbacks_total",
+    # Counter: frames whose luma is too busy for a signature: sent without. Labels: stage.
+    "onehertz_signatures_left_out_total",
     # Counter: alert changes. Labels: rule, change.
     "onehertz_alerts_total",
 ]

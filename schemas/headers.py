@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
+from schemas import seven_bits
 from schemas.errors import BadHeader, MissingHeader, Oversized
 from schemas.messages import StageTimes
 
@@ -20,6 +21,8 @@ MAX_TEXT_BYTES = 2_048
 MAX_SIGNATURE_BYTES = 64 * 1024
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # a capture time before it is a clock never set
 
+# What a signature of seven bits to a byte begins with. No letter of base64 and no version of one.
+_SEVEN_BITS = b"~"
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _INTEGER = re.compile(r"\d{1,18}", re.ASCII)
 _NUMBER = re.compile(r"-?\d{1,400}(\.\d{1,400})?(e[+-]?\d{1,4})?", re.ASCII | re.IGNORECASE)
@@ -126,18 +129,31 @@ def stages(headers: Mapping[str, bytes]) -> dict[str, StageTimes]:
 
 
 def signature_text(signature: bytes) -> bytes:
-    """Base64: CloudEvents libraries read every header as UTF-8, and fail on anything else."""
-    return binascii.b2a_base64(signature, newline=False)
+    """`~` and the bytes with seven bits to each.
+
+    Not as they are: CloudEvents libraries read every header as UTF-8, and lose a message with one
+    that is none. Not as base64, which is a third longer: on the busiest real scene 7 kB say every
+    luma within 6 grey levels, and the 6 kB that base64 leaves of a header's 8 within 9.
+    """
+    return _SEVEN_BITS + seven_bits.to_text(signature)
 
 
 def signature(headers: Mapping[str, bytes]) -> bytes | None:
-    """The gate's signature, None where it is absent. Raises BadHeader."""
+    """The gate's signature, None where it is absent.
+
+    Also where it came as base64, which begins with a letter, a digit, + or /, as it did before
+    `~` was there. What is neither is handed on as it is: its first byte is its version, and the
+    gate looks at the frame itself where it can't use it.
+    """
     if "signature" not in headers:
         return None
+    value = headers["signature"]
     try:
-        return binascii.a2b_base64(headers["signature"], strict_mode=True)
-    except binascii.Error:
-        raise BadHeader("signature is not base64") from None
+        if value.startswith(_SEVEN_BITS):
+            return seven_bits.to_bytes(value[1:])
+        return binascii.a2b_base64(value, strict_mode=True)
+    except ValueError:  # binascii's is one too
+        return value
 
 
 def optional_traceparent(headers: Mapping[str, bytes]) -> str | None:

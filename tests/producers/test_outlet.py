@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from msgspec.structs import replace
 
 from producers import outlet
 from producers.courier import Courier
@@ -20,6 +21,7 @@ from runtime.lifecycle import Stop
 from runtime.metrics import Metrics
 from runtime.sender import Sender
 from runtime.topics import LineSettings
+from schemas.messages import Captured
 from tests.producers.test_courier import LIMITS, FakeBroker
 from tests.producers.test_spool import record_of, tick
 
@@ -34,6 +36,7 @@ class Served:
         self.spool = Spool(folder, 10_000_000)
         context = Context(KafkaSettings(), LineSettings(), Stop(), Metrics(), Health(60.0))
         courier = Courier(self.spool, self.broker.send, LIMITS)
+        self.context = context
         self.outlet = LiveOutlet(context, cast("Sender", self.broker), courier)
 
     def hand(self, seq: int) -> None:
@@ -109,6 +112,20 @@ def test_what_is_on_disk_is_looked_for_too(served: Served, monkeypatch: pytest.M
     monkeypatch.setattr(outlet, "_IDLE_S", FOR_EVER_S)
     served.spool.append([tick("b", 0)])
     served.outlet.wait()
+
+
+@pytest.mark.parametrize(("signed", "left_out"), [(True, 1.0), (False, 0.0)])
+def test_a_frame_that_should_have_a_signature_and_has_none_is_counted(
+    served: Served, signed: bool, left_out: float
+) -> None:
+    record = record_of(tick("a", 0))
+    assert isinstance(record, Captured)
+    served.outlet.hand(record, signed=signed)
+    served.outlet.hand(replace(record, signature=b"\x01"), signed=signed)
+    found = served.context.metrics.registry.get_sample_value(
+        "onehertz_signatures_left_out_total", {"stage": "produce"}
+    )
+    assert (found or 0.0) == left_out
 
 
 def test_with_nothing_to_do_it_looks_a_few_times_a_second(
