@@ -178,9 +178,12 @@ def _tick_fields(attributes: dict[str, bytes]) -> dict[str, Any]:
 
 def _type_fields(kind: Any, attributes: dict[str, bytes]) -> dict[str, Any]:
     if kind is m.Captured:
-        return {"signature": h.signature(attributes)}
-    if kind is m.Unchanged:
-        fields: dict[str, Any] = {"same_as": h.text(attributes, "ce_sameas")}
+        fields: dict[str, Any] = {"signature": h.signature(attributes)}
+        if not attributes.keys() & {"ce_because", "ce_score"}:  # nobody has decided yet
+            return fields
+        fields["because"] = h.text(attributes, "ce_because")
+    elif kind is m.Unchanged:
+        fields = {"same_as": h.text(attributes, "ce_sameas")}
     elif kind is m.Kept or kind is m.Inferred:
         fields = {"because": h.text(attributes, "ce_because")}
     else:

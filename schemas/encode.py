@@ -87,10 +87,8 @@ def _event_headers(message: m.Message, stage: str, at: datetime) -> h.HeaderList
 
 def _type_headers(record: m.FrameRecord) -> h.HeaderList:
     match record:
-        case m.Captured(signature=None):
-            return []
-        case m.Captured(signature=bytes() as signature):
-            return [("signature", h.signature_text(signature))]
+        case m.Captured():
+            return _captured_headers(record)
         case m.Unchanged():
             return [("ce_sameas", record.same_as.encode()), ("ce_score", _number(record.score))]
         case m.Kept() | m.Inferred():
@@ -98,6 +96,16 @@ def _type_headers(record: m.FrameRecord) -> h.HeaderList:
         case m.Missing() | m.Rejected():
             return [("ce_because", record.reason.encode())]
     raise TypeError(f"{type(record).__name__} is no frame record")
+
+
+def _captured_headers(record: m.Captured) -> h.HeaderList:
+    found: h.HeaderList = []
+    if record.signature is not None:
+        found.append(("signature", h.signature_text(record.signature)))
+    if record.because is not None:
+        found.append(("ce_because", record.because.encode()))
+        found.append(("ce_score", _number(record.score)))
+    return found
 
 
 def _number(value: float) -> bytes:

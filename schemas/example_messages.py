@@ -145,6 +145,11 @@ def _raw() -> Iterator[Example]:
         ),
     )
     yield Example(
+        "frames-raw",
+        "captured-and-kept-at-the-edge",
+        m.Captured(**_tick(1, **tick), jpeg=TINY_JPEG, because="changed", score=14.25),
+    )
+    yield Example(
         "frames-raw", "unchanged-at-the-edge", m.Unchanged(**_tick(2), same_as=_frame(1), score=0.5)
     )
     no_picture = _tick(3) | {"width": 0, "height": 0}

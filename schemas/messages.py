@@ -140,13 +140,19 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Captured(Tick, frozen=True, kw_only=True):
-    """frames-raw: the camera gave a frame. `jpeg` is the message's value."""
+    """frames-raw: the camera gave a frame. `jpeg` is the message's value.
+
+    `because` and `score`: of the gate at the edge that kept it, as in `Kept`. None: nobody has
+    decided yet.
+    """
 
     type = "onehertz.frame.captured.v1"
     status = "captured"
 
     jpeg: bytes
     signature: bytes | None = None  # the gate's luma, computed at the edge; version byte first
+    because: KeepReason | None = None
+    score: Score = 0.0
 
 
 class Missing(Tick, frozen=True, kw_only=True, tag_field="status", tag="missing"):

@@ -136,6 +136,8 @@ class CameraGate:
                 min_side_px=self._settings.min_side_px,
                 max_pixels=self._settings.max_pixels,
             )
+            if record.because is not None:
+                return self._keep_as_told(record, record.because, header, common)
             seen = _look(record, header)
             common |= {"width": header.width, "height": header.height}
             gate, because, score = self._decide(seen, header, record.frame, at_us)
@@ -143,12 +145,7 @@ class CameraGate:
                 self._gate = gate
                 same = Unchanged(**common, same_as=self._state.kept_frame, score=score)
                 return Outcome(same, fell_back=seen.fell_back)
-            small = downscale(
-                record.jpeg,
-                header,
-                largest_side_px=self._settings.largest_side_px,
-                quality=self._settings.jpeg_quality,
-            )
+            small = self._downscaled(record, header)
         except BadJpeg as error:
             return Outcome(_rejected(common, error.reason, error.detail), error)
         self._gate = gate
@@ -157,6 +154,26 @@ class CameraGate:
         )
         kept = Kept(**common, jpeg=small, because=because, score=score)
         return Outcome(kept, fell_back=seen.fell_back)
+
+    def _keep_as_told(
+        self, record: Captured, because: KeepReason, header: JpegHeader, common: dict[str, Any]
+    ) -> Outcome:
+        """A gate at the edge has decided. Raises BadJpeg."""
+        common |= {"width": header.width, "height": header.height}
+        small = self._downscaled(record, header)
+        # Should nobody decide on a later one, it is kept: what this gate knows is of a frame from
+        # before, and the one that it would have to be compared with is the edge's.
+        self._gate = Gate(self._rule)
+        self._state = msgspec.structs.replace(self._state, kept_frame="", size=(0, 0))
+        return Outcome(Kept(**common, jpeg=small, because=because, score=record.score))
+
+    def _downscaled(self, record: Captured, header: JpegHeader) -> bytes:
+        return downscale(
+            record.jpeg,
+            header,
+            largest_side_px=self._settings.largest_side_px,
+            quality=self._settings.jpeg_quality,
+        )
 
     def _decide(
         self, seen: _Seen, header: JpegHeader, frame: str, at_us: int

@@ -105,7 +105,11 @@ def _ticks(draw: st.DrawFn) -> dict[str, Any]:
 @st.composite
 def captured(draw: st.DrawFn) -> m.Captured:
     signature = draw(st.none() | st.binary(max_size=200))
-    return m.Captured(**draw(_ticks()), jpeg=draw(st.binary(max_size=200)), signature=signature)
+    kept: dict[str, Any] = {}
+    if draw(st.booleans()):
+        kept = {"because": draw(st.sampled_from(get_args(m.KeepReason))), "score": draw(SCORES)}
+    jpeg = draw(st.binary(max_size=200))
+    return m.Captured(**draw(_ticks()), jpeg=jpeg, signature=signature, **kept)
 
 
 @st.composite

@@ -9,6 +9,7 @@ from schemas.headers import in_range
 from schemas.messages import (
     Captured,
     GatedRecord,
+    KeepReason,
     Kept,
     Missing,
     RawRecord,
@@ -30,6 +31,7 @@ from tests.stream_processors.ticks import (
 from tests.vision.scenes import picture
 from vision import jpeg
 from vision.gate import UnreadableState
+from vision.jpeg import Luma
 from vision.signature import encode_signature, luma_of
 
 NO_AUDIT = GateSettings(audit_rate=0.0)
@@ -146,6 +148,52 @@ def test_what_a_gate_at_the_edge_dropped_is_passed_on() -> None:
     given = line.take(raw)
     assert isinstance(given, Unchanged)
     assert (given.same_as, given.score, given.raw_offset) == (raw.same_as, 1.5, 1)
+
+
+def told(at_s: float, seq: int, jpeg: bytes, because: KeepReason) -> Captured:
+    """A tick that a gate at the edge has kept."""
+    return msgspec.structs.replace(captured(at_s, seq, jpeg), because=because, score=9.5)
+
+
+@pytest.mark.parametrize("because", ["first", "changed", "audit", "refresh"])
+def test_what_a_gate_at_the_edge_kept_is_kept_for_its_reason(because: KeepReason) -> None:
+    line = Line()
+    line.take(captured(0, 0, scene(1)))
+    given = line.take(told(1, 1, slightly_other(1), because))
+    assert isinstance(given, Kept)
+    assert (given.because, given.score, given.raw_offset) == (because, 9.5, 2)
+    assert (given.width, given.height) == (64, 48)
+
+
+def test_a_frame_of_which_nobody_has_decided_is_kept_after_the_edges() -> None:
+    line = Line()
+    line.take(captured(0, 0, scene(1)))
+    line.take(told(1, 1, scene(2), "changed"))
+    resumed = Line(state=line.gate.state())
+    for one in (line, resumed):
+        first = one.take(captured(2, 2, scene(1)))
+        assert isinstance(first, Kept)
+        assert first.because == "first"
+        same = one.take(captured(3, 3, slightly_other(1)))
+        assert isinstance(same, Unchanged)
+        assert same.same_as == first.frame
+
+
+def test_the_picture_that_the_edge_kept_is_not_looked_at_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def never(*_: object) -> Luma:
+        raise AssertionError
+
+    monkeypatch.setattr(jpeg, "decode_luma", never)
+    assert isinstance(Line().take(told(0, 0, scene(1), "first")), Kept)
+
+
+def test_a_bad_picture_that_the_edge_kept_is_rejected() -> None:
+    line = Line()
+    outcome = line.outcome(told(0, 0, scene(1)[:-40], "first"))
+    assert isinstance(outcome.record, Rejected)
+    assert outcome.dead is not None
 
 
 BAD = {
