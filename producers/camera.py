@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 
+from producers.edge import NO_EDGE_GATES, EdgeGates
 from producers.encoder import Encoder
 from producers.records import Clock, Recorder
 from producers.sampler import first_needed_us, sample
@@ -13,12 +14,12 @@ from producers.sources.base import Source, SourceError
 from producers.sources.registry import build_source
 from producers.start import run_id, start_us
 from runtime.errors import UserError
-from schemas.messages import Captured, Missing
+from schemas.messages import RawRecord
 from schemas.wire import MAX_JPEG_BYTES
 
 
 class CameraTicks:
-    """Iterates over `Captured | Missing`, one per tick, `seq` gap-free from 0 (or `skip_to`).
+    """Iterates over records, one per tick, `seq` gap-free from 0 (or `skip_to`).
 
     Captured at `start_at_us` + seq * interval, exactly. `clock` only says when the stage took and
     gave a frame. An iteration raises UserError, naming the camera, where its source can never give
@@ -33,29 +34,39 @@ class CameraTicks:
         start_at_us: int,
         run: str,
         clock: Clock,
+        gates: EdgeGates = NO_EDGE_GATES,
     ) -> None:
         self.camera = camera
         self.run = run
         self.start_at_us = start_at_us
         self.interval_us = settings.interval_us
         self._source = source
-        self._recorder = Recorder(
-            camera, run, start_at_us, settings.interval_us, encoder_of(settings), clock
-        )
+        self._settings = settings
+        self._clock = clock
+        self._gates = gates
         self._first_seq = 0
 
     def skip_to(self, seq: int) -> None:
         """Let iterations begin with tick `seq`; the source seeks where it can."""
         self._first_seq = seq
 
-    def __iter__(self) -> Iterator[Captured | Missing]:
+    def __iter__(self) -> Iterator[RawRecord]:
+        recorder = Recorder(
+            self.camera,
+            self.run,
+            self.start_at_us,
+            self.interval_us,
+            encoder_of(self._settings),
+            self._clock,
+            self._gates.begin(self.camera, self._settings.gate),
+        )
         try:
             frames = self._source.frames(first_needed_us(self._first_seq, self.interval_us))
             with closing(frames):
                 for taken in sample(frames, self.interval_us, self._first_seq):
                     found = taken.outcome
                     outcome = found if isinstance(found, SourceError) else found.load
-                    yield self._recorder.record(taken.tick, outcome)
+                    yield recorder.record(taken.tick, outcome)
         except UserError as error:
             raise UserError(f"camera {self.camera}: {error}") from error
 
@@ -64,7 +75,9 @@ class CameraTicks:
         self._source.close()
 
 
-def open_camera(camera: str, settings: CameraSettings, clock: Clock) -> CameraTicks:
+def open_camera(
+    camera: str, settings: CameraSettings, clock: Clock, gates: EdgeGates = NO_EDGE_GATES
+) -> CameraTicks:
     """A camera as it is configured, ready to give its ticks.
 
     Reads what it takes to know where the run begins and what it is called. Raises UserError, naming
@@ -83,7 +96,7 @@ def open_camera(camera: str, settings: CameraSettings, clock: Clock) -> CameraTi
         run = run_id(camera, source.identity, settings.interval_us, start_at_us)
     except UserError as error:
         raise UserError(f"camera {camera}: {error}") from error
-    return CameraTicks(camera, settings, source, start_at_us, run, clock)
+    return CameraTicks(camera, settings, source, start_at_us, run, clock, gates)
 
 
 def encoder_of(settings: CameraSettings) -> Encoder:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from producers.spool import Spool, Tick
+from producers.spool import Lost, Spool, Tick
 
 # Sends a tick; calls back, within a later `poll`, once the broker has it.
 Send = Callable[[Tick, Callable[[], None]], None]
@@ -88,16 +88,16 @@ class Courier:
         if to_disk:
             self._spool.append(to_disk)
 
-    def step(self, now_us: int, wall_us: int) -> int:
+    def step(self, now_us: int, wall_us: int) -> list[Lost]:
         """What there is to do now; to be called a few times a second. Raises FatalError.
 
-        `wall_us`: µs since 1970. How many ticks have lost their pictures, for want of room or age.
+        `wall_us`: µs since 1970. The frames that have lost their pictures, for want of room or age.
         """
         self._persist(now_us)
-        lost = self._spool.shrink(wall_us - self._limits.max_age_us) if self._spool.rows else 0
-        if self._done:
+        if self._done:  # first: what the broker has is not lost
             done, self._done = self._done, []
             self._spool.delete(done)
+        lost = self._spool.shrink(wall_us - self._limits.max_age_us) if self._spool.rows else []
         self._replay(now_us)
         return lost
 

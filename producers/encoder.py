@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -11,7 +11,7 @@ import numpy as np
 from producers.mask import MaskStyle, paint_masks
 from producers.settings import Polygon
 from producers.sources.base import Image, Picture, SourceError
-from vision.jpeg import encode_bgr
+from vision.jpeg import Luma, encode_bgr
 from vision.signature import encode_signature, luma_of
 
 # Below this a detector sees the code's own blocks; a smaller picture serves it better.
@@ -30,6 +30,34 @@ class Encoded:
     width: int
     height: int
     signature: bytes | None = None
+
+
+class Prepared:
+    """A picture masked and in its size, in pixels, before it is coded.
+
+    `jpeg`: the camera's own, where that is what goes. `luma`: what the gate looks at.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        pixels: Callable[[], Image],
+        jpeg: bytes | None = None,
+        luma: Luma | None = None,
+    ) -> None:
+        self.width = width
+        self.height = height
+        self.pixels = pixels
+        self.jpeg = jpeg
+        self._luma = luma
+
+    @property
+    def luma(self) -> Luma:
+        """Made when it is first asked for. Raises SourceError."""
+        if self._luma is None:
+            self._luma = luma_of(self.pixels())
+        return self._luma
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +82,26 @@ class Encoder:
 
         Raises SourceError('undecodable') where the picture can't be had or not be encoded.
         """
+        return self.finish(self.prepare(picture))
+
+    def prepare(self, picture: Picture) -> Prepared:
+        """The picture as it is to be sent. Raises SourceError where it can't be had."""
         width, height = self._size_of(picture)
         untouched = not self.masks and (width, height) == (picture.width, picture.height)
         if picture.jpeg is not None and untouched and self._fits(picture.jpeg):
-            signature = None
-            if self.signed:
-                luma = luma_of(picture.pixels()) if picture.luma is None else picture.luma
-                signature = encode_signature(luma)
-            return Encoded(picture.jpeg, width, height, signature)
+            return Prepared(width, height, picture.pixels, picture.jpeg, picture.luma)
         image = picture.pixels()
         paint_masks(image, self.masks, self.mask_style)
         image = _resized(image, width, height)
+        return Prepared(width, height, lambda: image)
+
+    def finish(self, prepared: Prepared) -> Encoded:
+        """What is sent of it. Raises SourceError where no JPEG can hold it."""
+        width, height = prepared.width, prepared.height
+        if prepared.jpeg is not None:
+            signature = encode_signature(prepared.luma) if self.signed else None
+            return Encoded(prepared.jpeg, width, height, signature)
+        image = prepared.pixels()
         for _ in range(_MOST_SHRINKS):
             jpeg = self._within_budget(image)
             if self._fits(jpeg):
@@ -72,7 +109,10 @@ class Encoder:
             height, width = image.shape[:2]
             image = _resized(image, max(1, width * 3 // 4), max(1, height * 3 // 4))
         height, width = image.shape[:2]
-        signature = encode_signature(luma_of(image)) if self.signed else None
+        whole = (width, height) == (prepared.width, prepared.height)
+        signature = None
+        if self.signed:
+            signature = encode_signature(prepared.luma if whole else luma_of(image))
         return Encoded(jpeg, width, height, signature)
 
     def _fits(self, jpeg: bytes) -> bool:

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import Final
 
 from producers.courier import Courier
-from producers.spool import Tick, without_picture
+from producers.spool import Tick, has_picture, without_picture
 from runtime.context import Context
 from runtime.kafka import now_us
 from runtime.sender import Sender
 from schemas.codec import encode_frame
-from schemas.messages import Captured, Missing
+from schemas.messages import Captured, RawRecord
 
 STAGE: Final = "produce"
 # Of ticks that wait for the thread that sends or keeps them: more only where the disk stands still.
@@ -23,7 +23,7 @@ MAX_WAITING_BYTES = 64_000_000
 _BUSY_S, _IDLE_S = 0.05, 0.25
 
 
-def count(context: Context, record: Captured | Missing, *, signed: bool) -> None:
+def count(context: Context, record: RawRecord, *, signed: bool) -> None:
     """A tick that has been handed on. `signed`: its camera sends signatures."""
     took_us, gave_us = record.stages[STAGE]
     context.metrics.count("onehertz_records_given_total", stage=STAGE, status=record.status)
@@ -33,6 +33,10 @@ def count(context: Context, record: Captured | Missing, *, signed: bool) -> None
 
 
 def _nothing() -> None:
+    return None
+
+
+def _ignored(_camera: str, _captured_us: int) -> None:
     return None
 
 
@@ -46,7 +50,7 @@ class PatientOutlet:
 
     def hand(
         self,
-        record: Captured | Missing,
+        record: RawRecord,
         landed: Callable[[], None] = _nothing,
         *,
         signed: bool = False,
@@ -74,7 +78,15 @@ class PatientOutlet:
 class LiveOutlet:
     """For live cameras, which can't wait: `hand` never does, a courier takes what was handed on."""
 
-    def __init__(self, context: Context, sender: Sender, courier: Courier) -> None:
+    def __init__(
+        self,
+        context: Context,
+        sender: Sender,
+        courier: Courier,
+        lost: Callable[[str, int], None] = _ignored,
+    ) -> None:
+        """`lost`: told camera and capture time of each picture that is given up; on any thread."""
+        self._lost = lost
         self._context = context
         self._sender = sender
         self._courier = courier
@@ -83,12 +95,13 @@ class LiveOutlet:
         self._handed: list[Tick] = []
         self._handed_bytes = 0
 
-    def hand(self, record: Captured | Missing, *, signed: bool = False) -> None:
+    def hand(self, record: RawRecord, *, signed: bool = False) -> None:
         """Take a tick, at once. Where too many wait, it loses its picture."""
         wire = encode_frame(record, STAGE)
         with self._lock:
-            if self._handed_bytes > MAX_WAITING_BYTES:
+            if self._handed_bytes > MAX_WAITING_BYTES and has_picture(wire):
                 wire = without_picture(wire, "the disk does not keep up")
+                self._lost(record.camera, record.captured_at_us)
             tick = Tick(record.camera, record.captured_at_us, wire)
             self._handed.append(tick)
             self._handed_bytes += tick.size
@@ -111,8 +124,10 @@ class LiveOutlet:
         mono_us = time.monotonic_ns() // 1000
         self._courier.take(handed, mono_us)
         lost = self._courier.step(mono_us, now_us())
+        for one in lost:
+            self._lost(*one)
         if lost:
-            self._context.metrics.count("onehertz_spool_full_total", lost, stage=STAGE)
+            self._context.metrics.count("onehertz_spool_full_total", len(lost), stage=STAGE)
         self._context.metrics.set("onehertz_spooled_ticks", self._courier.spooled, stage=STAGE)
         self._sender.poll()
 

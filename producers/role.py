@@ -13,6 +13,7 @@ from functools import partial
 from typing import Literal
 
 from producers.courier import Courier, CourierLimits
+from producers.edge import EdgeGates, References
 from producers.fleet import Fleet
 from producers.landed.landings import Landings
 from producers.landed.settings import LANDED
@@ -26,6 +27,7 @@ from runtime.context import Context
 from runtime.errors import FatalError, Unreachable
 from runtime.sender import Sender
 from runtime.topics import check_topics
+from vision.gate import GateRule
 
 log = logging.getLogger("onehertz.produce")
 
@@ -39,26 +41,29 @@ def run_produce(
     settings: ProduceSettings,
     cameras: Mapping[str, CameraSettings],
     changed: Callable[[], Mapping[str, CameraSettings] | None] = lambda: None,
+    rule: GateRule | None = None,
 ) -> None:
     """Run all cameras until their sources end or `context.stop` is requested.
 
-    `changed`: the cameras anew, once after each change of them; asked a few times a second. Raises
-    UserError; FatalError when Kafka refuses a message, or when a camera's source failed (after the
-    others have ended).
+    `changed`: the cameras anew, once after each change of them; asked a few times a second.
+    `rule`: what cameras gate by that do so here; None: the line has no gate. Raises UserError;
+    FatalError when Kafka refuses a message, or when a camera's source failed (after the others have
+    ended).
     """
     all_live = all(isinstance(one.source, LIVE) for one in cameras.values())
     _check_topic(context, may_be_away=all_live)
     with ExitStack() as opened:
-        outlets = _Outlets(context, settings.spool, opened)
+        gates = EdgeGates(rule, References())
+        outlets = _Outlets(context, settings.spool, opened, gates.references)
         # Only recordings go on where they were.
         tail = Tail() if all_live else read_broker(context)
         counted = partial(_count_file, context)
-        landings = opened.enter_context(closing(Landings(settings.ledger, tail, counted)))
+        landings = opened.enter_context(closing(Landings(settings.ledger, tail, counted, gates)))
 
         def make(camera: str, one: CameraSettings) -> CameraThread:
             if isinstance(one.source, LANDED):
                 return landings.camera(camera, one, one.source, outlets.patient(one))
-            return camera_thread(camera, one, outlets.hand(one), tail.last_seq)
+            return camera_thread(camera, one, outlets.hand(one), tail.last_seq, gates)
 
         fleet = Fleet(make)
         fleet.begin(cameras)
@@ -73,10 +78,17 @@ def run_produce(
 class _Outlets:
     """Where ticks are handed to; that of live cameras is opened for the first of them."""
 
-    def __init__(self, context: Context, settings: SpoolSettings, opened: ExitStack) -> None:
+    def __init__(
+        self,
+        context: Context,
+        settings: SpoolSettings,
+        opened: ExitStack,
+        references: References,
+    ) -> None:
         self._context = context
         self._settings = settings
         self._opened = opened
+        self._references = references
         self._patient = PatientOutlet(context)
         self._live: LiveOutlet | None = None
 
@@ -89,7 +101,9 @@ class _Outlets:
         if not isinstance(camera.source, LIVE):
             return partial(self._patient.hand, signed=camera.signature)
         if self._live is None:
-            self._live = self._opened.enter_context(live_outlet(self._context, self._settings))
+            self._live = self._opened.enter_context(
+                live_outlet(self._context, self._settings, self._references)
+            )
         return partial(self._live.hand, signed=camera.signature)
 
     def serve(self) -> None:
@@ -150,8 +164,14 @@ def _count_file(context: Context, status: Literal["done", "aside"]) -> None:
 
 
 @contextmanager
-def live_outlet(context: Context, settings: SpoolSettings) -> Iterator[LiveOutlet]:
-    """Where live cameras hand on their ticks. Raises UserError where the spool can't be used."""
+def live_outlet(
+    context: Context, settings: SpoolSettings, references: References | None = None
+) -> Iterator[LiveOutlet]:
+    """Where live cameras hand on their ticks. Raises UserError where the spool can't be used.
+
+    `references` is told of each picture that is given up.
+    """
+    references = references or References()
     spool = Spool(settings.path, settings.max_bytes)
     try:
         if spool.rows:
@@ -168,6 +188,7 @@ def live_outlet(context: Context, settings: SpoolSettings) -> Iterator[LiveOutle
             replay_per_s=settings.replay_per_s,
             max_age_us=round(settings.max_age_s * 1e6),
         )
-        yield LiveOutlet(context, sender, Courier(spool, send, limits, settings.mode))
+        courier = Courier(spool, send, limits, settings.mode)
+        yield LiveOutlet(context, sender, courier, references.lose)
     finally:
         spool.close()

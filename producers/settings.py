@@ -19,6 +19,7 @@ from vision.zones import Zone
 CameraKey = Annotated[str, StringConstraints(pattern=CAMERA_PATTERN)]
 
 
+GatePlace = Literal["server", "edge", "off"]
 # Corners in fractions of the frame's width and height.
 Polygon = tuple[tuple[float, float], ...]
 
@@ -88,8 +89,11 @@ class CameraSettings(Section):
     stop_after_s: float | None = Field(
         None, gt=0.0, description="End after so much media time; null: when the source ends."
     )
-    gate: Literal["auto", "off"] = Field(
-        "auto", description="off: every frame is kept and inferred."
+    gate: GatePlace = Field(
+        "server",
+        description="Where frames that show nothing new are dropped. server: by the gate's role; "
+        "edge: by the producer, so that only what is kept is sent with its picture; off: nowhere, "
+        "every frame is kept and inferred.",
     )
     jpeg_quality: int = Field(85, ge=1, le=100, description="Of frames that are encoded here.")
     longest_side: int | None = Field(

@@ -12,12 +12,13 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from runtime.errors import FatalError, UserError
 from schemas.codec import decode_raw, encode_frame
-from schemas.messages import Captured, Missing
+from schemas.messages import Missing, frame_id
 from schemas.wire import JPEG, Received, Wire
 
 log = logging.getLogger("onehertz.produce")
@@ -59,7 +60,14 @@ class Tick:
     @property
     def has_picture(self) -> bool:
         """Whether it is a captured one."""
-        return ("content-type", JPEG) in self.wire.headers
+        return has_picture(self.wire)
+
+
+class Lost(NamedTuple):
+    """A frame whose picture was given up."""
+
+    camera: str
+    captured_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,19 +185,21 @@ class Spool:
         except sqlite3.Error as error:
             log.warning("the spool's file stays as large as it is for now: %s", error)
 
-    def shrink(self, oldest_us: int) -> int:
+    def shrink(self, oldest_us: int) -> list[Lost]:
         """Take the pictures of the oldest frames until it fits, and those from before a moment.
 
-        How many have lost them. Where even what is left is too much, the oldest ticks go.
+        The frames that have lost them; what is the same as one of those is known of no longer, and
+        becomes a missing tick too. Where even what is left is too much, the oldest ticks go.
         """
-        lost = 0
+        lost: list[Lost] = []
         while rows := self._oldest_pictures(oldest_us):
             with _Transaction(self._db):
                 for row, camera, captured_us, headers, value in rows:
                     if self.bytes <= self._max_bytes and captured_us >= oldest_us:
                         break
                     self._replace(row, without_picture(_wire(camera, headers, value)), len(value))
-                    lost += 1
+                    self._forget_same(camera, captured_us)
+                    lost.append(Lost(camera, captured_us))
         while self.bytes > self._max_bytes and self.rows:
             found = self._db.execute(
                 "SELECT id FROM ticks ORDER BY captured_us LIMIT ?", (_SHRINK_ROWS,)
@@ -205,6 +215,20 @@ class Spool:
             " WHERE picture AND captured_us < ? ORDER BY captured_us LIMIT ?",
             (until_us, _SHRINK_ROWS),
         ).fetchall()
+
+    def _forget_same(self, camera: str, captured_us: int) -> None:
+        """The unchanged ticks that refer to a frame: they come before the camera's next picture."""
+        found = self._db.execute(
+            "SELECT id, headers, value FROM ticks WHERE camera = ?1 AND captured_us > ?2"
+            " AND captured_us < coalesce((SELECT min(captured_us) FROM ticks"
+            " WHERE camera = ?1 AND captured_us > ?2 AND picture), ?3)",
+            (camera, captured_us, 1 << 62),
+        ).fetchall()
+        reference = frame_id(camera, captured_us).encode()
+        for row, headers, value in found:
+            wire = _wire(camera, headers, value)
+            if ("ce_sameas", reference) in wire.headers:
+                self._replace(row, as_missing(wire, "the frame that it equals was given up"), 0)
 
     def _replace(self, row: int, wire: Wire, old_bytes: int) -> None:
         headers = msgspec.msgpack.encode(wire.headers)
@@ -237,10 +261,18 @@ class _Transaction:
 
 
 def without_picture(wire: Wire, detail: str = "the spool was full") -> Wire:
-    """The same tick as a *missing* one."""
+    """The same tick as a *missing* one, if it has a picture."""
+    return as_missing(wire, detail) if has_picture(wire) else wire
+
+
+def has_picture(wire: Wire) -> bool:
+    """Whether it is a captured tick."""
+    return ("content-type", JPEG) in wire.headers
+
+
+def as_missing(wire: Wire, detail: str) -> Wire:
+    """The same tick as a *missing* one, for want of room."""
     record = decode_raw(Received(wire.key, wire.value, list(wire.headers)))
-    if not isinstance(record, Captured):
-        return wire
     missing = Missing(
         camera=record.camera,
         captured_at=record.captured_at,

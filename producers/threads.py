@@ -6,9 +6,11 @@ import itertools
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from math import ceil
 
 from producers.camera import CameraTicks, encoder_of, open_camera
+from producers.edge import NO_EDGE_GATES, EdgeGates
 from producers.live.ticks import LiveTicks, monotonic_us
 from producers.pace import Pace
 from producers.settings import CameraSettings
@@ -16,13 +18,13 @@ from producers.source_settings import LIVE, LiveSettings
 from producers.sources.registry import build_live
 from runtime.errors import OnehertzError, UserError
 from runtime.kafka import now_us
-from schemas.messages import Captured, Missing
+from schemas.messages import RawRecord
 
 log = logging.getLogger("onehertz.produce")
 
-Hand = Callable[[Captured | Missing], None]
+Hand = Callable[[RawRecord], None]
 # With what is called once the broker has it.
-PatientHand = Callable[[Captured | Missing, Callable[[], None]], None]
+PatientHand = Callable[[RawRecord, Callable[[], None]], None]
 # Camera and run → the last tick of it that the broker has; -1 for none.
 LastSeq = Callable[[str, str], int]
 
@@ -45,7 +47,7 @@ class CameraThread(threading.Thread):
             log.error("%s", error)
             self.failure = error
 
-    def records(self) -> Iterator[Captured | Missing]:
+    def records(self) -> Iterator[RawRecord]:
         """The ticks, each when it is time for it. Raises UserError that names the camera."""
         raise NotImplementedError
 
@@ -58,16 +60,22 @@ class RecordedCamera(CameraThread):
     """Plays a recording; goes on behind the last tick that the broker has."""
 
     def __init__(
-        self, camera: str, settings: CameraSettings, hand: Hand, last_seq: LastSeq
+        self,
+        camera: str,
+        settings: CameraSettings,
+        hand: Hand,
+        last_seq: LastSeq,
+        gates: EdgeGates,
     ) -> None:
         super().__init__(camera, hand)
         self._settings = settings
         self._last_seq = last_seq
+        self._gates = gates
         self._closed = threading.Event()
 
-    def records(self) -> Iterator[Captured | Missing]:
+    def records(self) -> Iterator[RawRecord]:
         """See `CameraThread`."""
-        ticks = open_camera(self.name, self._settings, now_us)
+        ticks = open_camera(self.name, self._settings, now_us, self._gates)
         try:
             first = self._last_seq(self.name, ticks.run) + 1
             if first:
@@ -94,7 +102,12 @@ class LiveCamera(CameraThread):
     """Stays connected to a camera, as long as it takes."""
 
     def __init__(
-        self, camera: str, source: LiveSettings, settings: CameraSettings, hand: Hand
+        self,
+        camera: str,
+        source: LiveSettings,
+        settings: CameraSettings,
+        hand: Hand,
+        gates: EdgeGates,
     ) -> None:
         """Raises UserError that names the camera: a file with its password can't be read."""
         super().__init__(camera, hand)
@@ -103,10 +116,16 @@ class LiveCamera(CameraThread):
         except UserError as error:
             raise UserError(f"camera {camera}: {error}") from error
         self._ticks = LiveTicks(
-            camera, live, settings.interval_us, encoder_of(settings), now_us, monotonic_us
+            camera,
+            live,
+            settings.interval_us,
+            encoder_of(settings),
+            now_us,
+            monotonic_us,
+            gate=partial(gates.begin, camera, settings.gate),
         )
 
-    def records(self) -> Iterator[Captured | Missing]:
+    def records(self) -> Iterator[RawRecord]:
         """See `CameraThread`."""
         return iter(self._ticks)
 
@@ -121,7 +140,7 @@ def paced(
     first: int,
     closed: threading.Event,
     end: int | None = None,
-) -> Iterator[Captured | Missing]:
+) -> Iterator[RawRecord]:
     """A recording's ticks from `first` on, before `end`, each when it is time for it."""
     pace = Pace(ticks.interval_us, speed, monotonic_us(), first)
     records = iter(ticks)
@@ -138,9 +157,13 @@ def paced(
 
 
 def camera_thread(
-    camera: str, settings: CameraSettings, hand: Hand, last_seq: LastSeq
+    camera: str,
+    settings: CameraSettings,
+    hand: Hand,
+    last_seq: LastSeq,
+    gates: EdgeGates = NO_EDGE_GATES,
 ) -> CameraThread:
     """The camera as it is configured, not yet started. Raises UserError."""
     if isinstance(settings.source, LIVE):
-        return LiveCamera(camera, settings.source, settings, hand)
-    return RecordedCamera(camera, settings, hand, last_seq)
+        return LiveCamera(camera, settings.source, settings, hand, gates)
+    return RecordedCamera(camera, settings, hand, last_seq, gates)

@@ -112,11 +112,12 @@ def produce(
         configure(settings.log, "produce", [*secrets_in(settings), *secrets_in(current)])
         return cameras_of(current)
 
+    rule = settings.gate.rule() if settings.gate.enabled else None
     _run(
         "produce",
         settings,
         None,
-        lambda context: run_produce(context, settings.produce, cameras, changed),
+        lambda context: run_produce(context, settings.produce, cameras, changed, rule),
     )
 
 

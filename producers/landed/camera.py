@@ -16,7 +16,7 @@ from producers.live.backoff import Backoff
 from producers.threads import CameraThread, PatientHand
 from producers.trouble import Trouble
 from runtime.errors import UserError
-from schemas.messages import Captured, Missing
+from schemas.messages import RawRecord
 
 log = logging.getLogger("onehertz.produce")
 
@@ -56,7 +56,7 @@ class LandedCamera(CameraThread):
         self._closed.set()
         self._news.set()
 
-    def records(self) -> Iterator[Captured | Missing]:
+    def records(self) -> Iterator[RawRecord]:
         """See `CameraThread`."""
         backoff = Backoff()
         try:
@@ -73,7 +73,7 @@ class LandedCamera(CameraThread):
         except UserError as error:
             raise UserError(f"camera {self.name}: {error}") from error
 
-    def _step(self) -> Iterator[Captured | Missing]:
+    def _step(self) -> Iterator[RawRecord]:
         """Look once, and play a file if there is one."""
         self._news.clear()
         self._tidy()
@@ -98,7 +98,7 @@ class LandedCamera(CameraThread):
         else:
             self._untidy.over()
 
-    def _play(self, entry: Entry) -> Iterator[Captured | Missing]:
+    def _play(self, entry: Entry) -> Iterator[RawRecord]:
         try:
             self._playing = self._player.open(entry)
             log.info("%s: %s from tick %d", self.name, entry.found.name, self._playing.first)
@@ -110,6 +110,6 @@ class LandedCamera(CameraThread):
             self._inbox.finish(entry.found)
             log.info("%s: %s is done", self.name, entry.found.name)
 
-    def _hand_on(self, record: Captured | Missing) -> None:
+    def _hand_on(self, record: RawRecord) -> None:
         assert self._playing is not None  # noqa: S101 - it gave the record
         self._playing.hand(record, self._patient_hand)

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from producers.edge import NO_EDGE_GATES, EdgeGates
 from producers.landed.camera import LandedCamera
 from producers.landed.folder import FolderStore
 from producers.landed.inbox import ASIDE, DONE, Inbox
@@ -28,12 +29,17 @@ class Landings:
     """Makes landed cameras. The ledger is opened for the first of them."""
 
     def __init__(
-        self, folder: Path, tail: Tail, counted: Callable[[Literal["done", "aside"]], None]
+        self,
+        folder: Path,
+        tail: Tail,
+        counted: Callable[[Literal["done", "aside"]], None],
+        gates: EdgeGates = NO_EDGE_GATES,
     ) -> None:
         """`counted` is called once for each file that is done or set aside."""
         self._folder = folder
         self._tail = tail
         self._counted = counted
+        self._gates = gates
         self._opened: tuple[Ledger, Queues] | None = None
 
     def camera(
@@ -57,7 +63,7 @@ class Landings:
             counted=self._counted,
         )
         overlap_us = round(source.max_overlap_s * 1e6)
-        player = Player(camera, settings, overlap_us, store, ledger, self._tail)
+        player = Player(camera, settings, overlap_us, store, ledger, self._tail, self._gates)
         news = threading.Event()
         listening: AbstractContextManager[None] = nullcontext()
         if isinstance(source, S3Settings) and source.queue_url is not None:

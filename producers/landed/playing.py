@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from producers.camera import CameraTicks
+from producers.edge import EdgeGates
 from producers.landed.ledger import Entry, Ledger
 from producers.landed.placing import left_out_us
 from producers.landed.stores import Store
@@ -18,7 +19,7 @@ from producers.tail import Tail
 from producers.threads import PatientHand, paced
 from runtime.errors import UserError
 from runtime.kafka import now_us
-from schemas.messages import Captured, Missing
+from schemas.messages import RawRecord
 
 # How often the ledger is told how far the broker is.
 _NOTE_EVERY_S = 1.0
@@ -35,13 +36,13 @@ class Playing:
         self._ledger = ledger
         self._handed = self._landed = first - 1
 
-    def hand(self, record: Captured | Missing, hand: PatientHand) -> None:
+    def hand(self, record: RawRecord, hand: PatientHand) -> None:
         """Hand a tick on, and know when the broker has it."""
         seq = record.seq
         self._handed = seq
         hand(record, lambda: self._land(seq))
 
-    def records(self, speed: float | None, closed: threading.Event) -> Iterator[Captured | Missing]:
+    def records(self, speed: float | None, closed: threading.Event) -> Iterator[RawRecord]:
         """Its ticks; ends when the broker has them all, or `closed` is set. Raises UserError."""
         note_at = time.monotonic() + _NOTE_EVERY_S
         try:
@@ -77,6 +78,7 @@ class Player:
         store: Store,
         ledger: Ledger,
         tail: Tail,
+        gates: EdgeGates,
     ) -> None:
         self._camera = camera
         self._settings = settings
@@ -84,6 +86,7 @@ class Player:
         self._store = store
         self._ledger = ledger
         self._tail = tail
+        self._gates = gates
 
     def open(self, entry: Entry) -> Playing:
         """Raises UserError where it can't be played, StoreError where it can't be had now."""
@@ -97,7 +100,9 @@ class Player:
         start_us = entry.start_us + left_out
         run = self._run(source, start_us)
         self._ledger.begin(self._camera, entry.found.name, left_out)
-        ticks = CameraTicks(self._camera, self._settings, source, start_us, run, now_us)
+        ticks = CameraTicks(
+            self._camera, self._settings, source, start_us, run, now_us, self._gates
+        )
         first = max(entry.last_seq, self._tail.last_seq(self._camera, run)) + 1
         ticks.skip_to(first)
         return Playing(entry, ticks, first, self._ledger)

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from producers.edge import EdgeGate
 from producers.encoder import Encoder
 from producers.live.arrivals import LiveSource
 from producers.live.backoff import Backoff
@@ -17,7 +18,7 @@ from producers.live.mailbox import Mailbox
 from producers.live.reader import Reader
 from producers.records import Clock, Recorder
 from producers.sources.base import Picture, SourceError
-from schemas.messages import Captured, Missing
+from schemas.messages import RawRecord
 
 log = logging.getLogger("onehertz.produce")
 
@@ -46,7 +47,7 @@ def must_begin_anew(wall_us: int, captured_us: int) -> bool:
 
 
 class LiveTicks:
-    """Iterates over `Captured | Missing`, one per tick, until it is closed.
+    """Iterates over records, one per tick, until it is closed.
 
     `seq` is gap-free from 0 within a run; each start is a run of its own. The first tick is when
     the first frame comes, or when it is known that none does, or after 10 s.
@@ -61,18 +62,21 @@ class LiveTicks:
         clock: Clock,
         monotonic: Callable[[], int] = monotonic_us,
         backoff: Backoff | None = None,
+        gate: Callable[[], EdgeGate | None] = lambda: None,
     ) -> None:
+        """`gate`: that of a new run, if the camera has one here."""
         self.camera = camera
         self._interval_us = interval_us
         self._encoder = encoder
         self._clock = clock
         self._monotonic = monotonic
+        self._gate = gate
         self._mailbox = Mailbox()
         self._demand = TickDemand(interval_us, monotonic)
         self._reader = Reader(camera, source, self._mailbox, self._demand, backoff)
         self._closed = False
 
-    def __iter__(self) -> Iterator[Captured | Missing]:
+    def __iter__(self) -> Iterator[RawRecord]:
         self._reader.start()
         try:
             self._mailbox.wait_for_news(BEGIN_WITHIN_S)
@@ -93,7 +97,7 @@ class LiveTicks:
         self._demand.close()
         self._mailbox.close()
 
-    def _run(self) -> Iterator[Captured | Missing]:
+    def _run(self) -> Iterator[RawRecord]:
         """One run: until it is closed, or the clock has been set."""
         due_us = self._mailbox.first_arrived_us() or self._monotonic()
         start_at_us = self._clock() - (self._monotonic() - due_us)
@@ -104,6 +108,7 @@ class LiveTicks:
             self._interval_us,
             self._encoder,
             self._clock,
+            self._gate(),
         )
         chooser = Chooser(self._interval_us, due_us)
         self._demand.begin(due_us)

@@ -89,6 +89,18 @@ def test_with_always_each_tick_is_on_disk_before_it_is_sent(spool: Spool) -> Non
     assert (seqs(broker), spool.rows) == ([0], 0)
 
 
+def test_what_the_broker_has_is_not_given_up(spool: Spool) -> None:
+    broker = FakeBroker()
+    way = courier(spool, broker, "always")
+    way.take([tick("a", 0)], 0)
+    way.step(0, START_US)
+    way.step(SECOND, START_US)
+    broker.poll()
+    assert seqs(broker) == [0]
+    too_old_us = START_US + LIMITS.max_age_us + SECOND
+    assert way.step(2 * SECOND, too_old_us) == []
+
+
 def test_in_an_outage_ticks_go_to_disk_and_come_back_in_order(spool: Spool) -> None:
     broker = FakeBroker()
     broker.up = False

@@ -37,7 +37,10 @@ class Served:
         context = Context(KafkaSettings(), LineSettings(), Stop(), Metrics(), Health(60.0))
         courier = Courier(self.spool, self.broker.send, LIMITS)
         self.context = context
-        self.outlet = LiveOutlet(context, cast("Sender", self.broker), courier)
+        self.lost: list[tuple[str, int]] = []
+        self.outlet = LiveOutlet(
+            context, cast("Sender", self.broker), courier, lambda *lost: self.lost.append(lost)
+        )
 
     def hand(self, seq: int) -> None:
         record = record_of(tick("a", seq))
@@ -112,6 +115,28 @@ def test_what_is_on_disk_is_looked_for_too(served: Served, monkeypatch: pytest.M
     monkeypatch.setattr(outlet, "_IDLE_S", FOR_EVER_S)
     served.spool.append([tick("b", 0)])
     served.outlet.wait()
+
+
+def test_pictures_that_the_disk_gives_up_are_told(served: Served) -> None:
+    # From 2026-03-01: older than the oldest that is kept.
+    served.spool.append([tick("b", 0), tick("b", 1)])
+    served.outlet.serve()
+    assert served.lost == [("b", tick("b", 0).captured_us), ("b", tick("b", 1).captured_us)]
+
+
+def test_a_picture_that_is_given_up_at_once_is_told_at_once(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outlet, "MAX_WAITING_BYTES", 15_000)
+    for seq in range(3):
+        served.hand(seq)
+    assert served.lost == [("a", tick("a", 2).captured_us)]
+    served.outlet.serve()
+    assert [record_of(one).status for one in served.broker.log] == [
+        "captured",
+        "captured",
+        "missing",
+    ]
 
 
 @pytest.mark.parametrize(("signed", "left_out"), [(True, 1.0), (False, 0.0)])

@@ -85,7 +85,7 @@ def test_pictures_and_streets_give_a_frame_per_tick_unless_told_otherwise() -> N
         ({"start_at": "1970-01-01T00:00:00Z"}, "start_at", "before 2000"),
         ({"speed": 0}, "speed", "greater than 0"),
         ({"loop": -1}, "loop", "greater than or equal to 0"),
-        ({"gate": "on"}, "gate", "'auto' or 'off'"),
+        ({"gate": "on"}, "gate", "'edge' or 'off'"),
         ({"jpeg_quality": 101}, "jpeg_quality", "less than or equal to 100"),
         ({"mask": [[[0, 0], [1, 1]]]}, "mask", "3 to"),
         ({"mask": [[[0, 0], [2, 0], [1, 1]]]}, "mask", "outside"),

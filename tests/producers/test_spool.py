@@ -12,7 +12,7 @@ import pytest
 from producers.spool import Spool, Tick, without_picture
 from runtime.errors import UserError
 from schemas.codec import decode_raw, encode_frame
-from schemas.messages import Captured, Missing, RawRecord, from_us
+from schemas.messages import Captured, Missing, RawRecord, Unchanged, frame_id, from_us
 from schemas.wire import Received
 
 ROOT = Path(__file__).parents[2]
@@ -109,7 +109,7 @@ def test_where_there_is_too_much_the_oldest_lose_their_pictures_and_stay_as_tick
 ) -> None:
     spool = Spool(tmp_path, 2_000_000)
     spool.append([tick("a", n, 50_000) for n in range(100)])
-    assert spool.shrink(0) > 0
+    assert spool.shrink(0)
     assert 2_000_000 - tick("a", 0, 50_000).size < spool.bytes <= 2_000_000  # and no more than must
     records = [record_of(one.tick) for one in spool.read("a", ALL, 1000)]
     assert [record.seq for record in records] == list(range(100))
@@ -123,10 +123,49 @@ def test_where_there_is_too_much_the_oldest_lose_their_pictures_and_stay_as_tick
 
 def test_what_is_too_old_loses_its_picture(spool: Spool) -> None:
     spool.append([tick("a", n) for n in range(10)])
-    assert spool.shrink(START_US + 4 * SECOND) == 4
-    assert spool.shrink(START_US + 4 * SECOND) == 0
+    assert spool.shrink(START_US + 4 * SECOND) == [("a", START_US + n * SECOND) for n in range(4)]
+    assert spool.shrink(START_US + 4 * SECOND) == []
     kinds = [type(record_of(one.tick)) for one in spool.read("a", ALL, 99)]
     assert kinds == [Missing] * 4 + [Captured] * 6
+
+
+def same_as(camera: str, seq: int, reference: int) -> Tick:
+    """What a gate at the edge dropped."""
+    record = Unchanged(
+        camera=camera,
+        captured_at=from_us(START_US + seq * SECOND),
+        run="run",
+        seq=seq,
+        same_as=frame_id(camera, START_US + reference * SECOND),
+        stages={"produce": (1, 2)},
+    )
+    return Tick(camera, record.captured_at_us, encode_frame(record, "produce"))
+
+
+def test_what_equals_a_frame_that_lost_its_picture_is_missing_too(spool: Spool) -> None:
+    spool.append(
+        [
+            *(tick("a", 0), same_as("a", 1, 0), same_as("a", 2, 0)),
+            *(tick("a", 3), same_as("a", 4, 3)),
+            *(tick("b", 0), same_as("b", 1, 0)),
+        ]
+    )
+    before = spool.bytes
+    lost = spool.shrink(START_US + 2 * SECOND)
+    assert lost == [("a", START_US), ("b", START_US)]
+    of_a = [record_of(one.tick) for one in spool.read("a", ALL, 9)]
+    assert [type(one) for one in of_a] == [Missing, Missing, Missing, Captured, Unchanged]
+    assert [one.reason for one in of_a if isinstance(one, Missing)] == ["spool-full"] * 3
+    assert [one.seq for one in of_a] == list(range(5))
+    assert [type(record_of(one.tick)) for one in spool.read("b", ALL, 9)] == [Missing, Missing]
+    assert spool.bytes < before
+    assert spool.bytes == sum(one.tick.size for c in "ab" for one in spool.read(c, ALL, 9))
+
+
+def test_an_unchanged_tick_has_no_picture_to_lose(spool: Spool) -> None:
+    spool.append([same_as("a", 1, 0)])
+    assert spool.shrink(START_US + 9 * SECOND) == []
+    assert isinstance(record_of(spool.read("a", ALL, 1)[0].tick), Unchanged)
 
 
 def test_a_long_reason_is_no_picture_and_stays(tmp_path: Path) -> None:
@@ -143,7 +182,7 @@ def test_a_long_reason_is_no_picture_and_stays(tmp_path: Path) -> None:
     assert len(wire.value) > 6_000
     spool = Spool(tmp_path, 10_000_000)
     spool.append([Tick("a", START_US, wire), tick("a", 1, 100)])
-    assert spool.shrink(START_US + 9 * SECOND) == 1
+    assert len(spool.shrink(START_US + 9 * SECOND)) == 1
     first, second = (record_of(one.tick) for one in spool.read("a", ALL, 9))
     assert isinstance(first, Missing)
     assert (first.reason, first.detail) == ("unreachable", missing.detail)
