@@ -44,6 +44,7 @@ class Raw(NamedTuple):
     same_as_us: int | None
     possible: bool  # the capture time is one that a row may carry
     ahead: bool  # of the broker's clock by more than CLOCK_AHEAD_US
+    because: str | None  # why a gate at the edge kept it; None: none has decided
 
 
 class Gated(NamedTuple):
@@ -121,6 +122,7 @@ def raw_fact(record: m.RawRecord | m.Rejected, offset: int, appended_at_us: int)
         _same_as_us(record),
         _EARLIEST_US <= at_us <= appended_at_us + IMPOSSIBLE_AHEAD_US,
         at_us > appended_at_us + CLOCK_AHEAD_US,
+        record.because if isinstance(record, m.Captured) else None,
     )
 
 

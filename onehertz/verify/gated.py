@@ -68,6 +68,9 @@ class GatedJudge:
         unknown = gated.status in ("rejected", MALFORMED)
         if gated.status not in _FOLLOWS[raw.status] or not (same or unknown):
             self._add("unexplained", gated, f"{raw.status} on frames-raw, here {gated.status}")
+        if raw.because is not None and not unknown and gated.why != raw.because:
+            told = f"kept at the edge ({raw.because}), here {gated.status} ({gated.why})"
+            self._add("unexplained", gated, told)
         if not raw.possible:
             self._add("unexplained", gated, "goes on with an impossible capture time")
 
@@ -89,7 +92,9 @@ class GatedJudge:
         # Dropped by a gate at the edge: that one kept the frame, this one may not have.
         raw = self.raw.by_offset.get(gated.raw_offset or 0)
         at_edge = raw is not None and raw.status == "unchanged"
-        return at_edge and reference in self.raw.ticks
+        seen = self.raw.ticks.get(reference)
+        # One that lost its picture on its way is known of no longer, and says so itself.
+        return at_edge and seen is not None and seen.status in ("captured", "missing", MALFORMED)
 
     def _is_older(self, reference: Frame) -> bool:
         """Whether the frame has expired here: nothing can be said of it."""

@@ -110,7 +110,7 @@ class ResultJudge:
             self._add("unexplained", result, f"is the same as a frame {back_s:.0f} s before")
         elif self.begin > 0 and self.order.before_first(reference):
             return
-        elif not self._was_looked_at(reference):
+        elif not (self._was_looked_at(reference) or self._is_edges(result)):
             told = f"is the same as {name_of(reference)}, which no model has looked at"
             self._add("unexplained", result, told)
 
@@ -120,9 +120,14 @@ class ResultJudge:
             return False
         if found.said.status == "inferred":
             return True
-        # Kept, and then unreadable to the worker; or dropped here after a gate at the edge kept it.
+        # Kept, and then unreadable to the worker.
         gated = self.gated.first.get(reference)
-        return gated is None or gated.status in ("kept", "unchanged")
+        return gated is None or gated.status == "kept"
+
+    def _is_edges(self, result: Result) -> bool:
+        """Dropped by a gate at the edge: what that one kept may have been rejected on its way."""
+        raw = self.gated.raw.by_offset.get(result.said.raw_offset or 0)
+        return raw is not None and raw.status == "unchanged"
 
     def _add(self, kind: Kind, result: Result, what: str) -> None:
         place = topic_place(self.topic, self.partition, result.offset)

@@ -235,6 +235,50 @@ def test_same_as_a_frame_beyond_the_refresh_limit_is_unexplained(fill: Fill) -> 
     assert told(report, frame(NORTH, 607), "601 s before")
 
 
+def at_the_edge(story: Story, second: int, same_as: str) -> None:
+    """The tick was dropped by a gate at the edge already."""
+    same = Unchanged(**tick(NORTH, second), same_as=same_as, score=0.25)
+    story.wires("frames-raw", 0)[second] = encode_frame(same, "produce")
+
+
+def test_what_a_gate_at_the_edge_kept_and_dropped_is_as_good(fill: Fill) -> None:
+    def write(prefix: str) -> Story:
+        story = only_north(prefix)
+        kept = msgspec.structs.replace(captured(NORTH, 0), because="changed", score=3.5)
+        story.wires("frames-raw", 0)[0] = encode_frame(kept, "produce")
+        at_the_edge(story, 1, frame(NORTH, 0))
+        return story
+
+    assert fill(write).verify().ok
+
+
+def test_what_the_edge_kept_and_the_gate_dropped_is_unexplained(fill: Fill) -> None:
+    def write(prefix: str) -> Story:
+        story = only_north(prefix)
+        kept = msgspec.structs.replace(captured(NORTH, 2), because="audit")
+        story.wires("frames-raw", 0)[2] = encode_frame(kept, "produce")
+        return story
+
+    report = fill(write).verify()
+    assert counts(report) == (0, 0, 0, 1)
+    assert told(report, frame(NORTH, 2), "kept at the edge (audit), here unchanged")
+
+
+def test_a_chain_from_the_edge_is_unexplained(fill: Fill) -> None:
+    def write(prefix: str) -> Story:
+        story = only_north(prefix)
+        at_the_edge(story, 1, frame(NORTH, 0))
+        at_the_edge(story, 2, frame(NORTH, 1))
+        own = tick(NORTH, 2, raw_offset=2)
+        gated = Unchanged(**own, same_as=frame(NORTH, 1), score=0.25)
+        story.wires("frames-gated", 0)[2] = encode_frame(gated, "gate")
+        changed(story, "detections", 2, same_as=frame(NORTH, 1))
+        return story
+
+    report = fill(write).verify()
+    assert told(report, frame(NORTH, 2), frame(NORTH, 1), "not kept before it", "frames-gated[0]@2")
+
+
 def test_a_record_that_points_to_another_tick_is_unexplained(fill: Fill) -> None:
     def write(prefix: str) -> Story:
         story = only_north(prefix)
