@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,9 +12,19 @@ from hypothesis import strategies as st
 from producers.edge import NO_EDGE_GATES, EdgeGate, EdgeGates, References
 from producers.encoder import Encoder
 from producers.records import Recorder
+from producers.role import live_outlet
+from producers.settings import SpoolSettings
 from producers.sources.base import Image, Picture, SourceError
 from producers.sources.jpegs import jpeg_picture
+from producers.spool import Spool
+from runtime.context import Context
+from runtime.health import Health
+from runtime.kafka import KafkaSettings
+from runtime.lifecycle import Stop
+from runtime.metrics import Metrics
+from runtime.topics import LineSettings
 from schemas.messages import Captured, Missing, RawRecord, Unchanged, split_frame_id
+from tests.producers.test_spool import tick
 from tests.vision.scenes import picture
 from vision.gate import Gate, GateRule
 from vision.jpeg import decode_luma, encode_bgr, inspect
@@ -241,6 +253,20 @@ def test_nothing_ever_refers_to_what_was_lost_or_not_sent(events: list[str]) -> 
                 assert record.same_as in there
                 _, reference_us = split_frame_id(record.same_as)
                 assert record.captured_at_us - reference_us < 9 * S
+
+
+def test_the_spool_tells_the_gate_what_it_gave_up(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, 10_000_000)
+    old = tick("door", 0)  # from months ago
+    spool.append([old])
+    spool.close()
+    references = References()
+    references.refer("door", old.captured_us)
+    nowhere = KafkaSettings(bootstrap_servers="127.0.0.1:1")
+    context = Context(nowhere, LineSettings(), Stop(), Metrics(), Health(60.0))
+    with live_outlet(context, SpoolSettings(path=tmp_path), references) as outlet:
+        outlet.serve()
+    assert not references.holds("door", old.captured_us)
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from producers.camera import encoder_of
+from producers.edge import EdgeGates, References
 from producers.live.arrivals import Arrival, Demand, LiveSource
 from producers.live.ticks import LiveTicks, monotonic_us, must_begin_anew
 from producers.settings import CameraSettings
 from producers.sources.base import Picture
 from runtime.kafka import now_us
-from schemas.messages import Missing
+from schemas.messages import Captured, Missing, Unchanged
 from tests.producers.clips import numbered, write_clip
 from tests.producers.live.conftest import Watch
 from tests.producers.live.rtsp_server import RtspServer
@@ -29,6 +30,7 @@ from tests.producers.live.watching import (
     live,
     shown,
 )
+from vision.gate import GateRule
 
 
 @pytest.fixture
@@ -154,6 +156,30 @@ def test_a_clock_that_is_set_forward_begins_a_new_run(
     before, after = watched.records[-2:]
     assert after.seq == 0
     assert after.captured_at_us - before.captured_at_us > 3_599 * 1_000_000
+
+
+def test_each_run_has_a_gate_of_its_own_at_the_edge(watch: Watch) -> None:
+    wrong_us = -3600 * 1_000_000
+    encoder = encoder_of(CameraSettings.model_validate({"source": {"kind": "street"}}))
+    gates = EdgeGates(GateRule(audit_rate=0.0), References())
+    watched = watch(
+        LiveTicks(
+            *("door", Scripted(), INTERVAL_US, encoder, lambda: now_us() + wrong_us),
+            backoff=Soon(),
+            gate=lambda: gates.begin("door", "edge"),
+        )
+    )
+    watched.until(last_are("unchanged", 3))
+    wrong_us = 0
+    watched.until(lambda records: len({record.run for record in records}) == 2)
+    watched.until(last_are("unchanged", 3))
+    assert_gap_free([record for record in watched.records if record.run == watched.records[0].run])
+    captured = [record for record in watched.records if isinstance(record, Captured)]
+    assert [record.because for record in captured] == ["first", "first"]
+    runs = {record.frame: record.run for record in captured}
+    for record in watched.records:
+        if isinstance(record, Unchanged):
+            assert runs[record.same_as] == record.run
 
 
 def test_a_library_that_fails_ends_no_camera(

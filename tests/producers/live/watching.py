@@ -19,10 +19,10 @@ from producers.settings import CameraSettings
 from producers.sources.base import Picture
 from producers.sources.registry import build_live
 from runtime.kafka import now_us
-from schemas.messages import Captured, Missing
+from schemas.messages import Captured, Missing, RawRecord
 from tests.producers.clips import number_in
 
-Records = Sequence[Captured | Missing]
+Records = Sequence[RawRecord]
 
 INTERVAL_S = 0.2
 INTERVAL_US = 200_000
@@ -60,7 +60,7 @@ class Watched:
     """A camera's records, collected on a thread of their own while the test goes on."""
 
     def __init__(self, ticks: LiveTicks) -> None:
-        self.records: list[Captured | Missing] = []
+        self.records: list[RawRecord] = []
         self._ticks = ticks
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._collect)
@@ -130,7 +130,7 @@ def reasons(records: Records) -> set[str]:
     return {record.reason for record in records if isinstance(record, Missing)}
 
 
-def shown(record: Captured | Missing) -> int:
+def shown(record: RawRecord) -> int:
     assert isinstance(record, Captured)
     image = cv2.imdecode(np.frombuffer(record.jpeg, np.uint8), cv2.IMREAD_COLOR)
     assert image is not None

@@ -53,6 +53,20 @@ def test_unchanged_seconds_have_the_boxes_of_the_frame_that_they_equal(
     ]
 
 
+def test_what_equals_an_unchanged_tick_is_unknown_and_not_guessed(
+    connection: psycopg.Connection, writer: Writer
+) -> None:
+    """No stage writes such a chain: what a gate refers to was kept."""
+    writer.write(
+        delivered([inferred(0, "person"), unchanged(1, same_as=0), unchanged(2, same_as=1)])
+    )
+    found = fetch(
+        connection,
+        "SELECT captured_at, known, boxes FROM detections_at_every_second ORDER BY captured_at",
+    )
+    assert found == [(at(0), True, 1), (at(1), True, 1), (at(2), False, None)]
+
+
 @pytest.mark.usefixtures("street")
 def test_what_was_never_inferred_is_unknown_and_not_zero(connection: psycopg.Connection) -> None:
     found = fetch(
