@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.messages import Kept, RawRecord, Rejected, Unchanged
+from schemas.messages import Captured, Kept, RawRecord, Rejected, Unchanged
 from stream_processors.processor import CameraGate
 from stream_processors.settings import GateSettings
 from tests.stream_processors.ticks import (
@@ -41,13 +42,18 @@ def deliveries(draw: st.DrawFn) -> list[Delivery]:
     """A camera's life: runs of ticks that go forward, with everything between that may happen."""
     given: list[Delivery] = []
     at_s, run, seq = 0, 0, 0
+    told: Captured | None = None  # what a gate at the edge refers to
     for _ in range(draw(st.integers(1, 25))):
-        event = draw(st.sampled_from("tttttmrrscn"))
-        if event in "tm":
+        event = draw(st.sampled_from("tttttmrrscneeee"))
+        if event in "tme":
             at_s += draw(st.integers(1, 12))
             record: RawRecord = missing(at_s, seq, run=f"run{run}")
             if event == "t":
                 record = captured(at_s, seq, draw(st.sampled_from(PICTURES)), run=f"run{run}")
+                told = None
+            elif event == "e":
+                record = at_the_edge(captured(at_s, seq, scene(1), run=f"run{run}"), told)
+                told = record if isinstance(record, Captured) else told
             given.append(Delivery(record, record.captured_at_us + S, first=True))
             seq += 1
         elif event == "r" and given:
@@ -63,8 +69,21 @@ def deliveries(draw: st.DrawFn) -> list[Delivery]:
             wrong = captured(at_s + 7200, seq, scene(2), run=f"run{run}")
             given.append(Delivery(wrong, wrong.captured_at_us - 7000 * S, first=False))
         elif event == "n":
-            run, seq = run + 1, 0
+            run, seq, told = run + 1, 0, None
     return given
+
+
+def at_the_edge(frame: Captured, reference: Captured | None) -> RawRecord:
+    """The frame as a gate at the edge sends it: the same as its reference, for less than 20 s."""
+    if reference is None or (frame.captured_at_us - reference.captured_at_us) >= 20 * S:
+        return msgspec.structs.replace(frame, because="changed", score=9.5)
+    return Unchanged(
+        camera=frame.camera,
+        captured_at=frame.captured_at,
+        run=frame.run,
+        seq=frame.seq,
+        same_as=reference.frame,
+    )
 
 
 def _take(gate: CameraGate, given: list[Delivery], offset: int = 0) -> list[object]:
