@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from producers.spool import Lost, Spool, Tick
+from producers.spool import REFERENCE_LOST, Lost, Spool, Tick, as_missing, refers_to
 
 # Sends a tick; calls back, within a later `poll`, once the broker has it.
 Send = Callable[[Tick, Callable[[], None]], None]
@@ -58,6 +58,8 @@ class Courier:
         self._flights: dict[int, _Flight] = {}  # in the order in which they were sent
         self._flying_bytes = 0
         self._number = 0
+        # Capture time of each camera's newest picture that was given up; older ones go first.
+        self._newest_lost: dict[str, int] = {}
         self._done: list[int] = []  # rows that the broker has
         self._allowed = 0.0  # ticks that may be replayed now
         self._allowed_us: int | None = None
@@ -75,7 +77,7 @@ class Courier:
     def take(self, ticks: Iterable[Tick], now_us: int) -> None:
         """New ticks, each camera's in order. Raises FatalError: the disk refuses."""
         to_disk = []
-        for tick in ticks:
+        for tick in map(self._known, ticks):
             if tick.captured_us <= self._sent_until.get(tick.camera, tick.captured_us - 1):
                 # The clock was set back. What was sent later than that may be sent again.
                 self._sent_until[tick.camera] = tick.captured_us - 1
@@ -98,12 +100,20 @@ class Courier:
             done, self._done = self._done, []
             self._spool.delete(done)
         lost = self._spool.shrink(wall_us - self._limits.max_age_us) if self._spool.rows else []
+        self._newest_lost.update(lost)
         self._replay(now_us)
         return lost
 
     def keep_all(self, now_us: int) -> None:
         """Put on disk whatever the broker has not acknowledged: before the end."""
         self._persist(now_us + self._limits.persist_after_us)
+
+    def _known(self, tick: Tick) -> Tick:
+        """A missing one for what refers to a picture that was lost before its gate heard of it."""
+        lost_us = self._newest_lost.get(tick.camera)
+        if lost_us is None or not refers_to(tick.wire, tick.camera, lost_us):
+            return tick
+        return Tick(tick.camera, tick.captured_us, as_missing(tick.wire, REFERENCE_LOST))
 
     def _has_room(self) -> bool:
         return self._flying_bytes < self._limits.window_bytes

@@ -25,6 +25,7 @@ log = logging.getLogger("onehertz.produce")
 
 # What a row costs beside its value: headers, key, index.
 _ROW_BYTES = 1000
+REFERENCE_LOST = "the frame that it equals was given up"
 _SHRINK_ROWS = 64  # looked at at once
 _KEPT_BYTES = 16_000_000  # of an empty spool's file
 
@@ -224,11 +225,10 @@ class Spool:
             " WHERE camera = ?1 AND captured_us > ?2 AND picture), ?3)",
             (camera, captured_us, 1 << 62),
         ).fetchall()
-        reference = frame_id(camera, captured_us).encode()
         for row, headers, value in found:
             wire = _wire(camera, headers, value)
-            if ("ce_sameas", reference) in wire.headers:
-                self._replace(row, as_missing(wire, "the frame that it equals was given up"), 0)
+            if refers_to(wire, camera, captured_us):
+                self._replace(row, as_missing(wire, REFERENCE_LOST), 0)
 
     def _replace(self, row: int, wire: Wire, old_bytes: int) -> None:
         headers = msgspec.msgpack.encode(wire.headers)
@@ -268,6 +268,11 @@ def without_picture(wire: Wire, detail: str = "the spool was full") -> Wire:
 def has_picture(wire: Wire) -> bool:
     """Whether it is a captured tick."""
     return ("content-type", JPEG) in wire.headers
+
+
+def refers_to(wire: Wire, camera: str, captured_us: int) -> bool:
+    """Whether it is an unchanged tick that equals that frame."""
+    return ("ce_sameas", frame_id(camera, captured_us).encode()) in wire.headers
 
 
 def as_missing(wire: Wire, detail: str) -> Wire:

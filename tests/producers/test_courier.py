@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from producers.courier import Courier, CourierLimits
 from producers.spool import Spool, Tick
-from tests.producers.test_spool import START_US, record_of, tick
+from tests.producers.test_spool import START_US, record_of, same_as, tick
 
 SECOND = 1_000_000
 WINDOW = 60_000
@@ -99,6 +99,22 @@ def test_what_the_broker_has_is_not_given_up(spool: Spool) -> None:
     assert seqs(broker) == [0]
     too_old_us = START_US + LIMITS.max_age_us + SECOND
     assert way.step(2 * SECOND, too_old_us) == []
+
+
+def test_what_refers_to_a_picture_that_has_just_been_given_up_is_missing(spool: Spool) -> None:
+    """Its gate had decided before it heard of the loss."""
+    broker = FakeBroker()
+    broker.up = False
+    way = courier(spool, broker, "always")
+    way.take([tick("a", 0), tick("b", 0)], 0)
+    assert way.step(0, START_US + LIMITS.max_age_us + 1) == [("a", START_US), ("b", START_US)]
+    way.take([same_as("a", 1, 0), tick("a", 2), same_as("a", 3, 2)], SECOND)
+    way.step(SECOND, START_US)
+    broker.up = True
+    way.step(2 * SECOND, START_US)
+    broker.poll()
+    found = [record_of(one).status for one in broker.log if one.camera == "a"]
+    assert found == ["missing", "missing", "captured", "unchanged"]
 
 
 def test_in_an_outage_ticks_go_to_disk_and_come_back_in_order(spool: Spool) -> None:
