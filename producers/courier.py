@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from producers.spool import REFERENCE_LOST, Lost, Spool, Tick, as_missing, refers_to
+from producers.given_up import REFERENCE_LOST, as_missing, refers_to
+from producers.spool import Lost, Spool, Tick
 
 # Sends a tick; calls back, within a later `poll`, once the broker has it.
 Send = Callable[[Tick, Callable[[], None]], None]

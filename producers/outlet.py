@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Final
 
 from producers.courier import Courier
-from producers.spool import Tick, has_picture, without_picture
+from producers.given_up import has_picture, without_picture
+from producers.spool import Tick
 from runtime.context import Context
 from runtime.kafka import now_us
 from runtime.sender import Sender

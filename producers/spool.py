@@ -16,16 +16,14 @@ from typing import NamedTuple
 
 import msgspec
 
+from producers.given_up import REFERENCE_LOST, as_missing, has_picture, refers_to, without_picture
 from runtime.errors import FatalError, UserError
-from schemas.codec import decode_raw, encode_frame
-from schemas.messages import Missing, frame_id
-from schemas.wire import JPEG, Received, Wire
+from schemas.wire import Wire
 
 log = logging.getLogger("onehertz.produce")
 
 # What a row costs beside its value: headers, key, index.
 _ROW_BYTES = 1000
-REFERENCE_LOST = "the frame that it equals was given up"
 _SHRINK_ROWS = 64  # looked at at once
 _KEPT_BYTES = 16_000_000  # of an empty spool's file
 
@@ -258,36 +256,6 @@ class _Transaction:
             raise FatalError(f"the spool can't be written: {failure}") from failure
         if kind is not None and issubclass(kind, sqlite3.Error):
             raise FatalError(f"the spool can't be written: {error}")
-
-
-def without_picture(wire: Wire, detail: str = "the spool was full") -> Wire:
-    """The same tick as a *missing* one, if it has a picture."""
-    return as_missing(wire, detail) if has_picture(wire) else wire
-
-
-def has_picture(wire: Wire) -> bool:
-    """Whether it is a captured tick."""
-    return ("content-type", JPEG) in wire.headers
-
-
-def refers_to(wire: Wire, camera: str, captured_us: int) -> bool:
-    """Whether it is an unchanged tick that equals that frame."""
-    return ("ce_sameas", frame_id(camera, captured_us).encode()) in wire.headers
-
-
-def as_missing(wire: Wire, detail: str) -> Wire:
-    """The same tick as a *missing* one, for want of room."""
-    record = decode_raw(Received(wire.key, wire.value, list(wire.headers)))
-    missing = Missing(
-        camera=record.camera,
-        captured_at=record.captured_at,
-        run=record.run,
-        seq=record.seq,
-        reason="spool-full",
-        detail=detail,
-        stages=record.stages,
-    )
-    return encode_frame(missing, "produce")
 
 
 def _wire(camera: str, headers: bytes, value: bytes) -> Wire:

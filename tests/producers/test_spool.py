@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from producers.spool import Spool, Tick, without_picture
+from producers.given_up import without_picture
+from producers.spool import Spool, Tick
 from runtime.errors import UserError
 from schemas.codec import decode_raw, encode_frame
 from schemas.messages import Captured, Missing, RawRecord, Unchanged, frame_id, from_us
