@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from inference_worker.backends.base import Backend, Outputs
+from inference_worker.backends.base import Backend, Outputs, Tensor
 from inference_worker.decoders import Candidates, decoder_of
 from inference_worker.manifest import Manifest
 from inference_worker.preprocess import Image, Preprocessor
@@ -36,10 +36,13 @@ class Detector:
         self.score_threshold = score_threshold or manifest.score_threshold
         self._preprocess = Preprocessor(manifest.input)
         self._decoder = decoder_of(manifest)
-        self._input = manifest.input.name or backend.input_names[0]
-        if backend.input_names != (self._input,):
+        self._sizes = manifest.input.sizes
+        others = [name for name in backend.input_names if name != self._sizes]
+        self._input = manifest.input.name or (others[0] if others else "")
+        named = [name for name in (self._input, self._sizes) if name is not None]
+        if sorted(backend.input_names) != sorted(named):
             raise FatalError(
-                f"{manifest.name}: its manifest names the input {self._input!r},"
+                f"{manifest.name}: its manifest names the input {' and '.join(map(repr, named))},"
                 f" the model has: {', '.join(backend.input_names)}"
             )
 
@@ -64,7 +67,11 @@ class Detector:
     def infer(self, images: Sequence[Image]) -> tuple[Outputs, list[Placement]]:
         """The engine's raw outputs for one batch, and where each image lay on its input."""
         tensor, placements = self._preprocess(images)
-        outputs = self.backend.infer({self._input: tensor})
+        inputs: dict[str, Tensor] = {self._input: tensor}
+        if self._sizes is not None:
+            size = [self.manifest.input.width, self.manifest.input.height]
+            inputs[self._sizes] = np.tile(np.array(size, dtype=np.int64), (len(images), 1))
+        outputs = self.backend.infer(inputs)
         for name, array in outputs.items():
             # A NaN passes no threshold: it would look like an empty frame.
             if not np.isfinite(array).all():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 
 from inference_worker.admission import admit
@@ -16,14 +15,12 @@ from inference_worker.store import AssetPath, Store
 logger = logging.getLogger(__name__)
 
 
-def load_detector(
-    settings: InferSettings, asset_path: AssetPath, folders: Sequence[Path] = ()
-) -> Detector:
+def load_detector(settings: InferSettings, asset_path: AssetPath) -> Detector:
     """Find the model, check its weights, open an engine and put it through the admission test.
 
     Raises UserError if any of it fails.
     """
-    store = Store(asset_path, folders)
+    store = Store(asset_path, settings.model_folders)
     forms = [Path(form.file).suffix for form in store.manifest(settings.model).weights]
     place = choose(settings.backend, settings.device, forms, this_machine())
     model = store.model(settings.model, place.reads)

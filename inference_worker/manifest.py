@@ -1,7 +1,7 @@
 """A model's manifest: all that is needed to feed it and to read its answers, as data.
 
 A model is a folder, `<name>/manifest.yaml`. Its weights lie beside the manifest or are an asset of
-the catalogue. Each output format is a struct of its own with the settings of its decoder.
+the catalogue. The output formats are in `formats.py`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ import msgspec
 import yaml
 from msgspec import Meta
 
+from inference_worker.formats import Detr, Output, Positive, Score, TensorName
 from runtime.errors import UserError
 
-Positive = Annotated[int, Meta(ge=1)]
 Side = Annotated[int, Meta(ge=1, le=8192)]
-Score = Annotated[float, Meta(gt=0.0, lt=1.0)]
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 Label = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -48,44 +47,15 @@ class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     colour: Literal["rgb", "bgr"]
     mean: PerChannel = (0.0, 0.0, 0.0)  # in the order of `colour`
     std: PerChannel = (1.0, 1.0, 1.0)
-    name: str | None = None  # of the tensor; None: the model has one input
+    name: TensorName | None = None  # of the tensor; None: there is no other one for pictures
+    # Of a second tensor, int64 (batch, 2), where the graph wants one: width and height in pixels
+    # of the picture that its boxes are to be for. It gets those of the input.
+    sizes: TensorName | None = None
     letterbox: Letterbox | None = None  # None: a plain resize, whatever the aspect ratio
 
     def __post_init__(self) -> None:
         if any(value <= 0 for value in self.std):
             raise ValueError("`std` must be above 0")
-
-
-class SsdAnchors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Anchors of an SSD head, see `decoders/ssd.py`."""
-
-    strides: Annotated[tuple[Positive, ...], Meta(min_length=2)]
-    min_scale: Score
-    max_scale: Score
-    aspect_ratios: Annotated[tuple[float, ...], Meta(min_length=1)]
-    # The lowest layer has three anchors only, one of them of this scale; None: like the others.
-    lowest_scale: Score | None = None
-
-    def __post_init__(self) -> None:
-        if any(value <= 0 for value in self.aspect_ratios):
-            raise ValueError("`aspect_ratios` must be above 0")
-
-
-class Ssd(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="format", tag="ssd"):
-    """Raw SSD heads: box offsets against anchors, class scores before the sigmoid."""
-
-    boxes: str  # tensor (batch, anchors, 4): y x height width, against the anchor
-    scores: str  # tensor (batch, anchors, classes)
-    anchors: SsdAnchors
-    box_scales: tuple[float, float, float, float] = (10.0, 10.0, 5.0, 5.0)
-    background: bool = True  # class 0 is "nothing", labels begin at class 1
-
-    def __post_init__(self) -> None:
-        if any(value <= 0 for value in self.box_scales):
-            raise ValueError("`box_scales` must be above 0")
-
-
-Output = Ssd  # a union, once there are more formats
 
 
 class Nms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,6 +80,10 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     labels: Annotated[tuple[Label, ...], Meta(min_length=1)]  # in the order of the classes
     score_threshold: Score
     nms: Nms | None = None  # None: the model's boxes need none
+
+    def __post_init__(self) -> None:
+        if self.nms is None and not isinstance(self.output, Detr):
+            raise ValueError("`nms` is missing: this output format gives an object several boxes")
 
 
 def read_manifest(path: Path) -> Manifest:

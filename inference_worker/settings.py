@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -15,6 +16,11 @@ class InferSettings(Section):
 
     model: Annotated[str, Field(min_length=1)] = Field(
         default="ssd-mobilenet-v2", description="Name of the model that serves."
+    )
+    model_folders: tuple[Path, ...] = Field(
+        default=(Path(".onehertz/models"),),
+        description="Folders with models of your own, which `onehertz models add` makes; an earlier"
+        " one hides a model of the same name in a later one, and all hide those of onehertz.",
     )
     backend: Literal["auto", "openvino", "onnxruntime"] = Field(
         default="auto",

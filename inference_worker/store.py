@@ -71,6 +71,8 @@ class Store:
         if name not in names:
             near = difflib.get_close_matches(name, names, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}"
+            absent = [str(root) for root in self._folders if not root.is_dir()]
+            hint += f"; not there: the folder {', '.join(absent)}" if absent else ""
             raise UserError(f"no model is called {name!r}; {hint}")
         return next(root / name for root in self._folders if (root / name / MANIFEST).is_file())
 

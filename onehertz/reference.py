@@ -127,6 +127,8 @@ def _default(field: FieldInfo) -> str:
         return "empty"
     if value == "":
         return "empty"
+    if isinstance(value, tuple):
+        return f"`[{', '.join(map(str, value))}]`"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 

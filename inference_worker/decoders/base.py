@@ -9,6 +9,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.errors import FatalError
+
+Floats = NDArray[np.float32]
+
 
 @dataclass(frozen=True)
 class Candidates:
@@ -35,3 +39,49 @@ class Decoder(Protocol):
         Raises FatalError if the outputs don't have the names and shapes of this format.
         """
         ...
+
+
+def output_of(outputs: Mapping[str, Floats], name: str, *shape: int | None) -> Floats:
+    """The output of this name: `(batch, *shape)`, with None where any size will do.
+
+    Raises FatalError if the model doesn't have it in this shape.
+    """
+    if name not in outputs:
+        raise FatalError(f"the model has no output {name!r}; it has: {', '.join(outputs)}")
+    found = outputs[name].shape[1:]
+    if len(found) != len(shape) or any(
+        wanted not in (None, size) for wanted, size in zip(shape, found, strict=True)
+    ):
+        wanted = ", ".join(str(size or "any") for size in ("batch", *shape))
+        raise FatalError(
+            f"the model's output {name!r} has the shape {outputs[name].shape};"
+            f" its manifest asks for ({wanted})"
+        )
+    return outputs[name]
+
+
+def by_image(
+    batch: int,
+    image: NDArray[np.intp],
+    boxes: Floats,
+    scores: Floats,
+    classes: NDArray[np.intp],
+) -> list[Candidates]:
+    """What was found on a whole batch, image by image.
+
+    `image`: (n,) the place in the batch of each box, rising.
+    """
+    cuts = np.searchsorted(image, np.arange(1, batch))
+    parts = zip(*(np.split(array, cuts) for array in (boxes, scores, classes)), strict=True)
+    return [Candidates(*part) for part in parts]
+
+
+def corners(centres: Floats, sizes: Floats) -> Floats:
+    """(n, 4) xyxy of boxes with these centres and sizes, (n, 2) each."""
+    half = sizes / 2
+    return np.concatenate([centres - half, centres + half], axis=1)
+
+
+def scale_of(width: int, height: int) -> Floats:
+    """(4,): what xyxy in pixels of an input is divided by to get fractions of it."""
+    return np.array([width, height, width, height], dtype=np.float32)

@@ -12,9 +12,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from inference_worker.decoders.base import Candidates
-from inference_worker.manifest import Ssd, SsdAnchors
-from runtime.errors import FatalError
+from inference_worker.decoders.base import Candidates, by_image, output_of
+from inference_worker.formats import Ssd, SsdAnchors
 
 
 def make_anchors(spec: SsdAnchors, width: int, height: int) -> NDArray[np.float32]:
@@ -68,22 +67,16 @@ class SsdDecoder:
         self, outputs: Mapping[str, NDArray[np.float32]], score_floor: float
     ) -> list[Candidates]:
         """See `Decoder.decode`. Each anchor counts for its best class only."""
-        encodings = self._output(outputs, self._spec.boxes, 4)
-        logits = self._output(outputs, self._spec.scores, self._classes)[..., self._first :]
+        encodings = output_of(outputs, self._spec.boxes, len(self._anchors), 4)
+        raw = output_of(outputs, self._spec.scores, len(self._anchors), self._classes)
+        logits = raw[..., self._first :]
         # The floor in logits: the sigmoid is then due for the few anchors that pass, not for all.
         best = logits.max(axis=2)
         image, anchor = np.nonzero(best > math.log(score_floor / (1.0 - score_floor)))
         boxes = self._decode_boxes(encodings[image, anchor], self._anchors[anchor])
         scores = 1.0 / (1.0 + np.exp(-best[image, anchor]))
         classes = logits[image, anchor].argmax(axis=1)
-        # `image` rises, so each image's candidates lie together.
-        cuts = np.searchsorted(image, np.arange(1, len(encodings)))
-        return [
-            Candidates(*parts)
-            for parts in zip(
-                np.split(boxes, cuts), np.split(scores, cuts), np.split(classes, cuts), strict=True
-            )
-        ]
+        return by_image(len(encodings), image, boxes, scores, classes)
 
     def _decode_boxes(
         self, encodings: NDArray[np.float32], anchors: NDArray[np.float32]
@@ -94,16 +87,3 @@ class SsdDecoder:
             half = np.exp(scaled[:, 2:]) * anchors[:, 2:] / 2
         y_x_y_x = np.concatenate([centre - half, centre + half], axis=1)
         return y_x_y_x[:, [1, 0, 3, 2]]
-
-    def _output(
-        self, outputs: Mapping[str, NDArray[np.float32]], name: str, last: int
-    ) -> NDArray[np.float32]:
-        if name not in outputs:
-            raise FatalError(f"the model has no output {name!r}; it has: {', '.join(outputs)}")
-        wanted = (len(self._anchors), last)
-        if outputs[name].shape[1:] != wanted:
-            raise FatalError(
-                f"the model's output {name!r} has the shape {outputs[name].shape};"
-                f" its manifest asks for (batch, {wanted[0]}, {wanted[1]})"
-            )
-        return outputs[name]

@@ -14,8 +14,9 @@ import numpy as np
 from inference_worker.detector import Boxes, Detector
 from inference_worker.loading import load_detector
 from inference_worker.preprocess import Image
-from inference_worker.settings import InferSettings
 from onehertz.assets import fetch
+from onehertz.cli.options import with_settings
+from onehertz.settings import Settings
 from runtime.errors import UserError
 from schemas.messages import Box
 
@@ -24,17 +25,19 @@ from schemas.messages import Box
 @click.argument(
     "images", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
-@click.option(
-    "--model", default=InferSettings().model, show_default=True, help="Name of the model."
-)
+@with_settings
+@click.option("--model", help="Name of the model; default: infer.model.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per image and line.")
-def detect(images: tuple[Path, ...], model: str, as_json: bool) -> None:
+def detect(settings: Settings, images: tuple[Path, ...], model: str | None, as_json: bool) -> None:
     """Print what the model sees on IMAGES (JPEG, PNG …), boxes in fractions of each image.
 
     Exit code 2, after all others are done, if a file is no image.
     """
-    largest = min(InferSettings().max_batch, len(images))
-    detector = load_detector(InferSettings(model=model, max_batch=largest), _asset_path)
+    chosen = {
+        "model": model or settings.infer.model,
+        "max_batch": min(settings.infer.max_batch, len(images)),
+    }
+    detector = load_detector(settings.infer.model_copy(update=chosen), _asset_path)
     unusable: list[str] = []
     readable = _read_all(images, unusable)
     while batch := list(itertools.islice(readable, detector.backend.max_batch)):

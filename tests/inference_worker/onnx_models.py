@@ -6,7 +6,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from inference_worker.manifest import Input, Manifest, Nms, Ssd, SsdAnchors, Weights
+from inference_worker.formats import Ssd, SsdAnchors
+from inference_worker.manifest import Input, Manifest, Nms, Weights
 
 _OPSET = 17
 _IR_VERSION = 8

@@ -32,9 +32,14 @@ def test_the_default_settings_load_the_default_detector(
 def test_the_users_own_model_and_threshold_are_loaded(tmp_path: Path):
     add_model(tmp_path, "mine", small_ssd())
     settings = InferSettings(
-        model="mine", backend="onnxruntime", threads=1, max_batch=3, score_threshold=0.7
+        model="mine",
+        model_folders=(tmp_path,),
+        backend="onnxruntime",
+        threads=1,
+        max_batch=3,
+        score_threshold=0.7,
     )
-    detector = load_detector(settings, no_assets, [tmp_path])
+    detector = load_detector(settings, no_assets)
     assert (detector.name, detector.backend.name) == ("mine", "onnxruntime")
     assert detector.score_threshold == 0.7
 
@@ -44,7 +49,7 @@ def test_a_model_that_is_not_fit_is_not_loaded(tmp_path: Path):
     manifest = tmp_path / "mine" / "manifest.yaml"
     manifest.write_text(manifest.read_text().replace("boxes: boxes", "boxes: absent"))
     with pytest.raises(UserError, match=r"mine is not fit to serve .* has no output 'absent'"):
-        load_detector(InferSettings(model="mine", threads=1), no_assets, [tmp_path])
+        load_detector(InferSettings(model="mine", model_folders=(tmp_path,), threads=1), no_assets)
 
 
 def test_bfloat16_is_asked_for_and_what_it_became_is_said(real_weights: Path):

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from inference_worker.decoders.ssd import SsdDecoder, make_anchors
-from inference_worker.manifest import Ssd, SsdAnchors, read_manifest
+from inference_worker.formats import Ssd, SsdAnchors
+from inference_worker.manifest import read_manifest
 from inference_worker.store import packaged_models
 from runtime.errors import FatalError
 
