@@ -92,6 +92,17 @@ class YoloV8(
     layout: Literal["values-first", "anchors-first"] = "values-first"
 
 
+class YoloV10(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="format", tag="yolov10"
+):
+    """YOLOv10, YOLO26 and other graphs that end with one row per object, so no suppression.
+
+    One tensor (batch, rows, 6): x1, y1, x2, y2 in pixels of the input, score, class.
+    """
+
+    output: TensorName = "output0"
+
+
 class Nanodet(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="format", tag="nanodet"
 ):
@@ -122,4 +133,6 @@ class NanodetPlus(
     centre: Annotated[float, Meta(ge=0.0, lt=1.0)] = 0.0
 
 
-Output = Ssd | Detr | Yolox | YoloV5 | YoloV8 | Nanodet | NanodetPlus
+# Each object comes out once: there is nothing to suppress.
+WithoutNms = Detr | YoloV10
+Output = Ssd | Detr | Yolox | YoloV5 | YoloV8 | YoloV10 | Nanodet | NanodetPlus

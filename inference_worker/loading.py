@@ -26,7 +26,7 @@ def load_detector(settings: InferSettings, asset_path: AssetPath) -> Detector:
     model = store.model(settings.model, place.reads)
     options = EngineOptions(
         threads=settings.engine_threads,
-        max_batch=settings.max_batch,
+        max_batch=min(settings.max_batch, model.manifest.max_batch or settings.max_batch),
         precision=settings.precision,
     )
     backend = open_backend(place, model.weights, options)

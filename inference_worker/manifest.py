@@ -13,7 +13,7 @@ import msgspec
 import yaml
 from msgspec import Meta
 
-from inference_worker.formats import Detr, Output, Positive, Score, TensorName
+from inference_worker.formats import Output, Positive, Score, TensorName, WithoutNms
 from runtime.errors import UserError
 
 Side = Annotated[int, Meta(ge=1, le=8192)]
@@ -52,6 +52,7 @@ class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     # of the picture that its boxes are to be for. It gets those of the input.
     sizes: TensorName | None = None
     letterbox: Letterbox | None = None  # None: a plain resize, whatever the aspect ratio
+    dtype: Literal["float32", "float16", "uint8"] = "float32"  # of the tensor
 
     def __post_init__(self) -> None:
         if any(value <= 0 for value in self.std):
@@ -80,9 +81,10 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     labels: Annotated[tuple[Label, ...], Meta(min_length=1)]  # in the order of the classes
     score_threshold: Score
     nms: Nms | None = None  # None: the model's boxes need none
+    max_batch: Positive | None = None  # that the graph can do; None: whatever it declares
 
     def __post_init__(self) -> None:
-        if self.nms is None and not isinstance(self.output, Detr):
+        if self.nms is None and not isinstance(self.output, WithoutNms):
             raise ValueError("`nms` is missing: this output format gives an object several boxes")
 
 

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inference_worker.backends.base import Tensor
 from inference_worker.manifest import Input
 from vision.boxes import Placement, letterboxed, stretched
 
@@ -22,8 +23,8 @@ class Preprocessor:
         self._scale = (1.0 / np.array(spec.std, dtype=np.float64)).astype(np.float32)
         self._shift = (-np.array(spec.mean) / np.array(spec.std)).astype(np.float32)
 
-    def __call__(self, images: Sequence[Image]) -> tuple[NDArray[np.float32], list[Placement]]:
-        """One float32 tensor, (n, 3, h, w) or (n, h, w, 3), and where each frame lies on it.
+    def __call__(self, images: Sequence[Image]) -> tuple[Tensor, list[Placement]]:
+        """One tensor, (n, 3, h, w) or (n, h, w, 3), and where each frame lies on it.
 
         `images`: (height, width, 3) uint8, BGR, each of any size.
         """
@@ -39,7 +40,9 @@ class Preprocessor:
             placements.append(placement)
         if spec.layout == "nchw":
             tensor = np.ascontiguousarray(tensor.transpose(0, 3, 1, 2))
-        return tensor, placements
+        if spec.dtype == "uint8":
+            tensor = np.clip(np.rint(tensor), 0, 255)
+        return tensor.astype(spec.dtype, copy=False), placements
 
     def _resize(self, image: Image) -> tuple[cv2.typing.MatLike, Placement]:
         spec = self._spec

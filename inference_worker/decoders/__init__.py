@@ -4,8 +4,13 @@ from inference_worker.decoders.base import Candidates, Decoder
 from inference_worker.decoders.detr import DetrDecoder
 from inference_worker.decoders.nanodet import NanodetDecoder
 from inference_worker.decoders.ssd import SsdDecoder
-from inference_worker.decoders.yolo import YoloV5Decoder, YoloV8Decoder, YoloxDecoder
-from inference_worker.formats import Detr, Ssd, YoloV5, YoloV8, Yolox
+from inference_worker.decoders.yolo import (
+    YoloV5Decoder,
+    YoloV8Decoder,
+    YoloV10Decoder,
+    YoloxDecoder,
+)
+from inference_worker.formats import Detr, Nanodet, NanodetPlus, Ssd, YoloV5, YoloV8, YoloV10, Yolox
 from inference_worker.manifest import Manifest
 
 __all__ = ["Candidates", "Decoder", "decoder_of"]
@@ -26,5 +31,7 @@ def decoder_of(manifest: Manifest) -> Decoder:
             return YoloV5Decoder(spec, labels, width, height)
         case YoloV8():
             return YoloV8Decoder(spec, labels, width, height)
-        case _:
+        case YoloV10():
+            return YoloV10Decoder(spec, labels, width, height)
+        case Nanodet() | NanodetPlus():
             return NanodetDecoder(spec, labels, width, height)

@@ -76,6 +76,18 @@ def by_image(
     return [Candidates(*part) for part in parts]
 
 
+def class_numbers(values: Floats, name: str, labels: int) -> NDArray[np.intp]:
+    """Classes that a graph gives as numbers. Raises FatalError for one that has no label."""
+    classes = values.astype(np.intp)
+    for extreme in (classes.min(initial=0), classes.max(initial=0)):
+        if not 0 <= extreme < labels:
+            raise FatalError(
+                f"the model's output {name!r} has the class {extreme};"
+                f" its manifest has {labels} labels, for the classes from 0"
+            )
+    return classes
+
+
 def corners(centres: Floats, sizes: Floats) -> Floats:
     """(n, 4) xyxy of boxes with these centres and sizes, (n, 2) each."""
     half = sizes / 2

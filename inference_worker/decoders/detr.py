@@ -10,9 +10,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from inference_worker.decoders.base import Candidates, Floats, by_image, output_of, scale_of
+from inference_worker.decoders.base import (
+    Candidates,
+    Floats,
+    by_image,
+    class_numbers,
+    output_of,
+    scale_of,
+)
 from inference_worker.formats import Detr
-from runtime.errors import FatalError
 
 
 class DetrDecoder:
@@ -31,13 +37,7 @@ class DetrDecoder:
         boxes = output_of(outputs, self._spec.boxes, queries, 4)
         labels = output_of(outputs, self._spec.labels, queries)
         image, query = np.nonzero(scores > score_floor)
-        classes = labels[image, query].astype(np.intp)
-        if classes.size and not 0 <= classes.min() <= classes.max() < self._labels:
-            raise FatalError(
-                f"the model's output {self._spec.labels!r} has the class"
-                f" {classes.max() if classes.min() >= 0 else classes.min()};"
-                f" its manifest has {self._labels} labels, for the classes from 0"
-            )
+        classes = class_numbers(labels[image, query], self._spec.labels, self._labels)
         return by_image(
             len(scores), image, boxes[image, query] / self._scale, scores[image, query], classes
         )

@@ -15,12 +15,13 @@ from inference_worker.decoders.base import (
     Candidates,
     Floats,
     by_image,
+    class_numbers,
     corners,
     output_of,
     scale_of,
 )
 from inference_worker.decoders.grid import make_grid
-from inference_worker.formats import YoloV5, YoloV8, Yolox
+from inference_worker.formats import YoloV5, YoloV8, YoloV10, Yolox
 
 Indices = NDArray[np.intp]
 
@@ -85,6 +86,23 @@ class YoloV8Decoder:
         boxes = corners(found[:, :2], found[:, 2:4]) / self._scale
         classes = found[:, 4:].argmax(axis=1)
         return by_image(len(values), image, boxes, best[image, anchor], classes)
+
+
+class YoloV10Decoder:
+    """Takes the rows above the floor."""
+
+    def __init__(self, spec: YoloV10, labels: int, width: int, height: int) -> None:
+        self._spec = spec
+        self._labels = labels
+        self._scale = scale_of(width, height)
+
+    def decode(self, outputs: Mapping[str, Floats], score_floor: float) -> list[Candidates]:
+        """See `Decoder.decode`. Raises FatalError for a class without a label too."""
+        rows = output_of(outputs, self._spec.output, None, 6)
+        image, row = np.nonzero(rows[..., 4] > score_floor)
+        found = rows[image, row]
+        classes = class_numbers(found[:, 5], self._spec.output, self._labels)
+        return by_image(len(rows), image, found[:, :4] / self._scale, found[:, 4], classes)
 
 
 def _with_objectness(rows: Floats, score_floor: float) -> tuple[Indices, Indices, Floats, Indices]:

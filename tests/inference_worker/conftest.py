@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from inference_worker.backends.base import EngineOptions
+from inference_worker.backends.base import EngineOptions, Outputs, Tensor
 from inference_worker.backends.choice import Place, open_backend
 from inference_worker.detector import Detector
 from inference_worker.store import Store
@@ -57,3 +57,18 @@ def small_detector(tmp_path: Path) -> Callable[..., Detector]:
         return Detector(onnx_models.SMALL_SSD, open_backend(Place(engine, "cpu"), weights, options))
 
     return make
+
+
+class Canned:
+    """An engine that answers with what it was given, whatever the picture, and holds its inputs."""
+
+    name, device, precision, max_batch = "canned", "cpu", "float32", 8
+
+    def __init__(self, outputs: Outputs, *input_names: str) -> None:
+        self.outputs = outputs
+        self.input_names = input_names or ("images",)
+        self.inputs: Mapping[str, Tensor] = {}
+
+    def infer(self, inputs: Mapping[str, Tensor]) -> Outputs:
+        self.inputs = inputs
+        return self.outputs

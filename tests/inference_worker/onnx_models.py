@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from inference_worker.formats import Ssd, SsdAnchors
+from inference_worker.formats import Detr, Ssd, SsdAnchors
 from inference_worker.manifest import Input, Manifest, Nms, Weights
 
 _OPSET = 17
@@ -39,6 +41,26 @@ SMALL_SSD = Manifest(
 )
 
 
+SMALL_DETR = Manifest(
+    name="small-detr",
+    about="random weights",
+    licence="Apache-2.0",
+    origin="made by the tests",
+    weights=(Weights(file="small.onnx", sha256="0" * 64),),
+    input=Input(
+        width=16,
+        height=12,
+        layout="nchw",
+        colour="rgb",
+        std=(255.0, 255.0, 255.0),
+        sizes="orig_target_sizes",
+    ),
+    output=Detr(),
+    labels=("person", "car", "dog"),
+    score_threshold=0.5,
+)
+
+
 def _constant(name: str, value: np.ndarray) -> onnx.TensorProto:
     return numpy_helper.from_array(value, name)
 
@@ -48,16 +70,23 @@ def _model(
     constants: list[onnx.TensorProto],
     inputs: dict[str, list[int | str]],
     outputs: dict[str, list[int | str]],
+    *,
+    whole_numbers: tuple[str, ...] = (),
+    metadata: Mapping[str, str] | None = None,
 ) -> bytes:
-    graph = helper.make_graph(
-        nodes,
-        "made by the tests",
-        [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in inputs.items()],
-        [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in outputs.items()],
-        constants,
-    )
+    """`whole_numbers`: names of inputs and outputs that are int64; all others are float32."""
+
+    def ports(shapes: dict[str, list[int | str]]) -> list[onnx.ValueInfoProto]:
+        kinds = dict.fromkeys(whole_numbers, TensorProto.INT64)
+        return [
+            helper.make_tensor_value_info(name, kinds.get(name, TensorProto.FLOAT), shape)
+            for name, shape in shapes.items()
+        ]
+
+    graph = helper.make_graph(nodes, "made by the tests", ports(inputs), ports(outputs), constants)
     opset = [helper.make_opsetid("", _OPSET)]
     model = helper.make_model(graph, opset_imports=opset, ir_version=_IR_VERSION)
+    helper.set_model_props(model, dict(metadata or {}))
     onnx.checker.check_model(model)
     return model.SerializeToString()
 
@@ -162,4 +191,44 @@ def _last(variant: str) -> onnx.NodeProto:
         return helper.make_node("Add", ["raw", "shared"], ["scores"])
     return helper.make_node(
         "Sqrt" if variant == "not-a-number" else "Identity", ["raw"], ["scores"]
+    )
+
+
+def small_detr(*, batch: int | str = "N", squeezed: bool = False) -> bytes:
+    """Five queries for `SMALL_DETR`, of classes 0 1 2 0 1; each box is a fifth of the size told.
+
+    The scores are random projections of the picture. `squeezed`: without the batch axis, for 1.
+    """
+    chance = np.random.default_rng(7)
+    fractions = np.linspace(0.0, 0.8, 5)[:, None] + np.array([0.0, 0.0, 0.2, 0.2])
+    weights = chance.normal(0, 0.2, (576, 5)).astype(np.float32)
+    nodes = [
+        helper.make_node("Flatten", ["images"], ["pixels"]),
+        helper.make_node("MatMul", ["pixels", "weights"], ["logits"]),
+        helper.make_node("Sigmoid", ["logits"], ["all_scores"]),
+        helper.make_node("Cast", ["orig_target_sizes"], ["size"], to=TensorProto.FLOAT),
+        helper.make_node("Concat", ["size", "size"], ["sides"], axis=1),
+        helper.make_node("Unsqueeze", ["sides", "one"], ["scale"]),
+        helper.make_node("Mul", ["fractions", "scale"], ["all_boxes"]),
+        helper.make_node("Shape", ["all_scores"], ["shape"]),
+        helper.make_node("Expand", ["classes", "shape"], ["all_labels"]),
+    ]
+    constants = [
+        _constant("weights", weights),
+        _constant("one", np.array([1])),
+        _constant("zero", np.array([0])),
+        _constant("fractions", fractions.astype(np.float32)[None]),
+        _constant("classes", np.array([[0, 1, 2, 0, 1]])),
+    ]
+    shapes: dict[str, list[int | str]] = {}
+    for name, shape in (("labels", [5]), ("boxes", [5, 4]), ("scores", [5])):
+        inputs = [f"all_{name}", "zero"] if squeezed else [f"all_{name}"]
+        nodes.append(helper.make_node("Squeeze" if squeezed else "Identity", inputs, [name]))
+        shapes[name] = [*shape] if squeezed else [batch, *shape]
+    return _model(
+        nodes,
+        constants,
+        {"images": [batch, 3, 12, 16], "orig_target_sizes": [batch, 2]},
+        shapes,
+        whole_numbers=("orig_target_sizes", "labels"),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from inference_worker.settings import InferSettings
 from runtime.errors import UserError
 from tests.inference_worker.onnx_models import small_ssd
 from tests.inference_worker.test_store import add_model, no_assets
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def test_the_default_settings_load_the_default_detector(
@@ -50,6 +55,15 @@ def test_a_model_that_is_not_fit_is_not_loaded(tmp_path: Path):
     manifest.write_text(manifest.read_text().replace("boxes: boxes", "boxes: absent"))
     with pytest.raises(UserError, match=r"mine is not fit to serve .* has no output 'absent'"):
         load_detector(InferSettings(model="mine", model_folders=(tmp_path,), threads=1), no_assets)
+
+
+def test_a_model_is_asked_for_no_larger_batches_than_its_manifest_allows(tmp_path: Path):
+    add_model(tmp_path, "mine", small_ssd("liar"))
+    manifest = tmp_path / "mine" / "manifest.yaml"
+    mended = manifest.read_text().replace(sha256(small_ssd()), sha256(small_ssd("liar")))
+    manifest.write_text(mended + "max_batch: 1\n")
+    settings = InferSettings(model="mine", model_folders=(tmp_path,), threads=1)
+    assert load_detector(settings, no_assets).backend.max_batch == 1
 
 
 def test_bfloat16_is_asked_for_and_what_it_became_is_said(real_weights: Path):

@@ -63,6 +63,13 @@ def test_the_default_detector_is_what_its_manifest_says():
         ({"input__std": [1.0, 0.0, 1.0]}, "input: `std` must be above 0"),
         ({"output__format": "yolo"}, "output.format: Invalid value 'yolo'"),
         ({"output__anchors__strides": [16]}, "output.anchors.strides: Expected `array` of length"),
+        ({"nms": None}, "`nms` is missing: this output format gives an object several boxes"),
+        ({"max_batch": 0}, "max_batch: Expected `int` >= 1"),
+        ({"input__dtype": "int8"}, "input.dtype: Invalid enum value 'int8'"),
+        (
+            {"output": {"format": "nanodet", "scores": ["a"], "distances": ["b", "c"]}},
+            "output: `scores`, `distances` and `strides` must be equally many",
+        ),
         ({"labels": []}, "labels: Expected `array` of length >= 1"),
         ({"score_threshold": 1.5}, "score_threshold: Expected `float` < 1.0"),
         ({"nms__iou_threshold": 60}, "nms.iou_threshold: Expected `float` <= 1.0"),

@@ -62,3 +62,14 @@ def test_the_same_frames_give_the_same_bits_alone_and_together():
     together, _ = Preprocessor(spec)(frames)
     for index, frame in enumerate(frames):
         assert np.array_equal(Preprocessor(spec)([frame])[0][0], together[index])
+
+
+def test_a_tensor_has_the_type_that_the_graph_wants():
+    def tensor(dtype: str, std: float) -> np.ndarray:
+        spec = Input(width=2, height=2, layout="nhwc", colour="bgr", std=(std,) * 3, dtype=dtype)
+        return Preprocessor(spec)([plain((255, 0, 3))])[0]
+
+    assert tensor("float16", 255.0).dtype == np.float16
+    assert tensor("float16", 255.0)[0, 0, 0, 0] == 1
+    assert tensor("uint8", 1.0).dtype == np.uint8
+    assert tensor("uint8", 1.0)[0, 0, 0].tolist() == [255, 0, 3]
