@@ -19,7 +19,7 @@ from runtime.errors import FatalError, UserError
 from schemas.messages import Box
 
 # Low enough that a detector sees some boxes in noise, so that there is something to compare.
-_SCORE_FLOOR = 0.02
+SCORE_FLOOR = 0.02
 _SEED = 1
 # Engines of GPUs add up in another order in another batch size, so that last bits differ. How far
 # boxes may move by that: in fractions of the picture and of the score. A wrong picture's boxes, or
@@ -82,7 +82,7 @@ def synthetic_pictures(count: int) -> list[Image]:
 def _answers(detector: Detector, pictures: Sequence[Image]) -> list[_Answer]:
     try:
         outputs, placements = detector.infer(pictures)
-        boxes = detector.boxes_of(outputs, placements, _SCORE_FLOOR)
+        boxes = detector.boxes_of(outputs, placements, SCORE_FLOOR)
     except FatalError as error:
         raise _refused(detector, f"a batch of {len(pictures)} failed: {error}") from error
     return [
@@ -100,17 +100,17 @@ def _compare(detector: Detector, alone: Sequence[_Answer], batched: Sequence[_An
     """Whether bits are the same. Raises UserError if boxes aren't."""
     pairs = list(zip(alone, batched, strict=True))
     for one, other in pairs:
-        if not (_agree(one.boxes, other.boxes) and _agree(other.boxes, one.boxes)):
+        if not (agree(one.boxes, other.boxes) and agree(other.boxes, one.boxes)):
             raise _refused(
                 detector, f"in a batch of {len(batched)} a picture gets other boxes than alone"
             )
     return all(_same_bits(one, other) for one, other in pairs)
 
 
-def _agree(boxes: Boxes, others: Boxes) -> bool:
-    """Whether each of the boxes is among the others, but for those that the floor may hide."""
+def agree(boxes: Boxes, others: Boxes) -> bool:
+    """Whether each of the boxes is among the others, but for those that `SCORE_FLOOR` may hide."""
     return boxes == others or all(
-        box.score < _SCORE_FLOOR + _SCORES_WITHIN or any(_close(box, other) for other in others)
+        box.score < SCORE_FLOOR + _SCORES_WITHIN or any(_close(box, other) for other in others)
         for box in boxes
     )
 

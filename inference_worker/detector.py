@@ -9,7 +9,7 @@ import numpy as np
 from inference_worker.backends.base import Backend, Outputs, Tensor
 from inference_worker.decoders import Candidates, decoder_of
 from inference_worker.manifest import Manifest
-from inference_worker.preprocess import Image, Preprocessor
+from inference_worker.preprocess import Image, Preprocessor, told_sizes
 from runtime.errors import FatalError
 from schemas.messages import Box
 from vision.boxes import Placement, area, clip, nms
@@ -69,8 +69,7 @@ class Detector:
         tensor, placements = self._preprocess(images)
         inputs: dict[str, Tensor] = {self._input: tensor}
         if self._sizes is not None:
-            size = [self.manifest.input.width, self.manifest.input.height]
-            inputs[self._sizes] = np.tile(np.array(size, dtype=np.int64), (len(images), 1))
+            inputs[self._sizes] = told_sizes(self.manifest.input, len(images))
         outputs = self.backend.infer(inputs)
         for name, array in outputs.items():
             # A NaN passes no threshold: it would look like an empty frame.

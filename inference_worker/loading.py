@@ -15,8 +15,8 @@ from inference_worker.store import AssetPath, Store
 logger = logging.getLogger(__name__)
 
 
-def load_detector(settings: InferSettings, asset_path: AssetPath) -> Detector:
-    """Find the model, check its weights, open an engine and put it through the admission test.
+def open_detector(settings: InferSettings, asset_path: AssetPath) -> Detector:
+    """Find the model, check its weights and open an engine. Nothing is run yet.
 
     Raises UserError if any of it fails.
     """
@@ -30,15 +30,23 @@ def load_detector(settings: InferSettings, asset_path: AssetPath) -> Detector:
         precision=settings.precision,
     )
     backend = open_backend(place, model.weights, options)
-    detector = Detector(model.manifest, backend, settings.score_threshold)
+    return Detector(model.manifest, backend, settings.score_threshold)
+
+
+def load_detector(settings: InferSettings, asset_path: AssetPath) -> Detector:
+    """Open a detector and put it through the admission test.
+
+    Raises UserError if any of it fails.
+    """
+    detector = open_detector(settings, asset_path)
     verdict = admit(detector)
     logger.info(
         "%s serves on %s (%s, %s) in batches of up to %d%s",
         detector.name,
-        backend.name,
-        backend.device,
-        backend.precision,
-        backend.max_batch,
+        detector.backend.name,
+        detector.backend.device,
+        detector.backend.precision,
+        detector.backend.max_batch,
         "" if verdict.repeats_bits else "; outputs depend a little on the batch, boxes hardly",
     )
     return detector

@@ -17,7 +17,8 @@ from inference_worker.formats import Output, Positive, Score, TensorName, Withou
 from runtime.errors import UserError
 
 Side = Annotated[int, Meta(ge=1, le=8192)]
-Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+Name = Annotated[str, Meta(pattern=NAME_PATTERN)]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 Label = Annotated[str, Meta(min_length=1, max_length=64)]
 PerChannel = tuple[float, float, float]

@@ -15,6 +15,14 @@ from vision.boxes import Placement, letterboxed, stretched
 Image = NDArray[np.uint8]
 
 
+def told_sizes(spec: Input, count: int) -> Tensor:
+    """What `Input.sizes` gets for `count` images: int64 (count, 2), the input's width and height.
+
+    Boxes that are in pixels of this size are in pixels of the input, wherever the frame lies on it.
+    """
+    return np.tile(np.array([spec.width, spec.height], dtype=np.int64), (count, 1))
+
+
 class Preprocessor:
     """Resize, colour order, mean and std, layout."""
 

@@ -46,7 +46,7 @@ class Store:
 
     def manifest(self, name: str) -> Manifest:
         """Raises UserError if there is no such model, or its manifest is wrong."""
-        return read_manifest(self._find(name) / MANIFEST)
+        return read_manifest(self.folder(name) / MANIFEST)
 
     def model(self, name: str, reads: Collection[str]) -> Model:
         """The model with its weights in the first form that is read, fetched if need be.
@@ -54,7 +54,7 @@ class Store:
         `reads`: suffixes of files, such as ".onnx". Raises UserError if the model isn't there, has
         no such form, its manifest is wrong or its weights have another hash.
         """
-        folder = self._find(name)
+        folder = self.folder(name)
         manifest = read_manifest(folder / MANIFEST)
         form = next((one for one in manifest.weights if Path(one.file).suffix in reads), None)
         if form is None:
@@ -66,7 +66,8 @@ class Store:
         verify_weights(manifest.name, form, weights)
         return Model(manifest, weights)
 
-    def _find(self, name: str) -> Path:
+    def folder(self, name: str) -> Path:
+        """Where the model is. Raises UserError if there is none of this name."""
         names = self.names()
         if name not in names:
             near = difflib.get_close_matches(name, names, n=1)
@@ -80,8 +81,7 @@ class Store:
 def verify_weights(model: str, form: Weights, path: Path) -> None:
     """Raises UserError if the file isn't there or isn't the one that the manifest names."""
     try:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = sha256_of(path)
     except OSError as error:
         raise UserError(
             f"{path}: the weights of {model} can't be read: {error.strerror or error}"
@@ -92,6 +92,12 @@ def verify_weights(model: str, form: Weights, path: Path) -> None:
             f" its manifest says {form.sha256};"
             " put the right file there, or give the new one a manifest of its own"
         )
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal. Raises OSError if the file can't be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _names(manifest: Manifest) -> str:

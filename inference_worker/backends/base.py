@@ -78,7 +78,12 @@ def batch_size(inputs: Mapping[str, Tensor], names: tuple[str, ...], max_batch: 
 
 
 def by_image(name: str, array: Tensor, batch: int) -> NDArray[np.float32]:
-    """One output as float32, with the batch first even where the graph squeezes a batch of 1 away.
+    """One output as float32, see `batch_first`."""
+    return np.asarray(batch_first(name, array, batch), dtype=np.float32)
+
+
+def batch_first(name: str, array: Tensor, batch: int) -> Tensor:
+    """One output with the batch first even where the graph squeezes a batch of 1 away.
 
     Raises FatalError if it doesn't hold one entry per image.
     """
@@ -89,7 +94,7 @@ def by_image(name: str, array: Tensor, batch: int) -> NDArray[np.float32]:
             f"a batch of {batch} gave the output {name!r} of shape {array.shape}:"
             " the model can't be run in batches"
         )
-    return np.asarray(array, dtype=np.float32)
+    return array
 
 
 def free_batch(path: Path, sizes: Sequence[int | None]) -> bool:

@@ -46,7 +46,7 @@ class OpenVinoBackend:
                 compiled = core.compile_model(model, "CPU", _properties(options))
         except RuntimeError as error:
             raise UserError(
-                f"{weights}: OpenVINO can't use this model: {_first_line(error)}"
+                f"{weights}: OpenVINO can't use this model: {_reason(error)}"
             ) from error
         computes_in = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
         self.precision = _NAMES.get(computes_in, computes_in)
@@ -62,7 +62,7 @@ class OpenVinoBackend:
             # Inputs are shared (a copy less); outputs are copied, since the request reuses them.
             result = self._request.infer(dict(inputs), share_inputs=True, share_outputs=False)
         except RuntimeError as error:
-            raise FatalError(f"OpenVINO failed on a batch of {batch}: {error}") from error
+            raise FatalError(f"OpenVINO failed on a batch of {batch}: {_reason(error)}") from error
         outputs = {}
         for index, names in enumerate(self._output_names):
             array = by_image(names[0], result[index], batch)
@@ -161,5 +161,8 @@ def _has_fixed_batch(node: ov.Node) -> bool:
     return bool(data[0] == 1) and list(target.get_data())[:1] == [1]
 
 
-def _first_line(error: Exception) -> str:
-    return next((line for line in str(error).splitlines() if line.strip()), "no reason given")
+def _reason(error: Exception) -> str:
+    """The first line that says what is wrong, of a page that begins with where in the source."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if not line.startswith("Exception from ")]
+    return (telling or lines or ["no reason given"])[0]

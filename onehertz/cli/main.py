@@ -29,6 +29,7 @@ _COMMANDS = {
     "gate": ("onehertz.cli.roles", "gate", "gate"),
     "infer": ("onehertz.cli.roles", "infer", "worker-cpu"),
     "landed": ("onehertz.cli.landed", "landed", None),
+    "models": ("onehertz.cli.models", "models", "worker-cpu"),
     "produce": ("onehertz.cli.roles", "produce", "edge"),
     "rules": ("onehertz.cli.rules", "rules", None),
     "sink": ("onehertz.cli.roles", "sink", "sinks"),

@@ -1,0 +1,1 @@
+"""From somebody's ONNX file to a model's folder: what the graph shows, and what is assumed."""

@@ -1,0 +1,71 @@
+"""Makes a model's folder of an ONNX file, and lets it in only after the admission test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from inference_worker.adding.folder import new_folder, write_model
+from inference_worker.adding.graph import read_graph
+from inference_worker.adding.propose import Proposal
+from inference_worker.admission import Verdict, admit
+from inference_worker.backends.base import Backend
+from inference_worker.loading import open_detector
+from inference_worker.settings import InferSettings
+from runtime.errors import UserError
+
+
+@dataclass(frozen=True)
+class Added:
+    """A model that was written and passed."""
+
+    folder: Path
+    backend: Backend
+    verdict: Verdict
+    only_single: str  # why it can't be run in batches though it says so; empty: it can
+
+
+def add_model(
+    weights: Path, proposal: Proposal, root: Path, settings: InferSettings, *, replace: bool = False
+) -> Added:
+    """Write `root / name` with a copy of the weights, tested with the engine of the settings.
+
+    A graph that fails in batches and not alone gets `max_batch: 1` in its manifest. Raises
+    UserError, and leaves nothing behind, if it is not fit to serve.
+    """
+    manifest = proposal.manifest
+    with new_folder(root, manifest.name, replace=replace) as folder:
+        write_model(folder, manifest, weights)
+        _check_whole(folder / manifest.weights[0].file, weights)
+        chosen = {"model": manifest.name, "model_folders": (folder.parent,)}
+        backend, verdict, only_single = _try(settings.model_copy(update=chosen))
+        if only_single:
+            write_model(folder, msgspec.structs.replace(manifest, max_batch=1), weights)
+    return Added(root / manifest.name, backend, verdict, only_single)
+
+
+def _check_whole(copy: Path, weights: Path) -> None:
+    try:
+        read_graph(copy)
+    except UserError as error:
+        raise UserError(
+            f"{weights}: a copy of it alone can't be read: it keeps weights in other files beside"
+            " it (external data); save it as one file"
+        ) from error
+
+
+def _try(settings: InferSettings) -> tuple[Backend, Verdict, str]:
+    detector = open_detector(settings, _no_asset)
+    try:
+        return detector.backend, admit(detector), ""
+    except UserError as error:
+        if detector.backend.max_batch == 1:
+            raise
+        detector = open_detector(settings.model_copy(update={"max_batch": 1}), _no_asset)
+        return detector.backend, admit(detector), str(error)
+
+
+def _no_asset(name: str) -> Path:
+    raise UserError(f"the asset {name} is not there: its weights lie beside the manifest")

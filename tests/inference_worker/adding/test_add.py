@@ -1,0 +1,132 @@
+"""A folder is written whole, of a model that is fit to serve, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from inference_worker.adding.add import Added, add_model
+from inference_worker.adding.habits import Wishes
+from inference_worker.adding.propose import propose
+from inference_worker.loading import load_detector
+from inference_worker.settings import InferSettings
+from inference_worker.store import Store
+from runtime.errors import UserError
+from tests.inference_worker.adding.graphs import Made, graph_of
+from tests.inference_worker.test_store import no_assets
+
+SETTINGS = InferSettings(threads=1, max_batch=3)
+
+
+@pytest.fixture
+def add(
+    saved: Callable[[Made], Path], wishes: Callable[..., Wishes], tmp_path: Path
+) -> Callable[..., Added]:
+    def run(made: Made, *, replace: bool = False, **said: object) -> Added:
+        path = saved(made)
+        return add_model(
+            path, propose(path, wishes(**said)), tmp_path / "models", SETTINGS, replace=replace
+        )
+
+    return run
+
+
+def serving(root: Path, **settings: object):
+    chosen = {"model": "mine", "model_folders": (root,)} | settings
+    return load_detector(SETTINGS.model_copy(update=chosen), no_assets)
+
+
+@pytest.mark.parametrize("name", ["detr", "yolox", "yolov5", "yolov8", "yolov10", "nanodet"])
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_what_was_added_serves(add, tmp_path: Path, name: str, engine: str):
+    added = add(graph_of(name))
+    assert added.folder == tmp_path / "models" / "mine"
+    assert sorted(path.name for path in added.folder.iterdir()) == ["manifest.yaml", "theirs.onnx"]
+    detector = serving(tmp_path / "models", backend=engine)
+    (boxes,) = detector.detect([np.full((48, 64, 3), 90, dtype=np.uint8)])
+    assert len(boxes) > 5
+    assert {box.label for box in boxes} == {"thing 0", "thing 1", "thing 2"}
+
+
+def test_the_manifest_reads_as_one_that_was_written_by_hand(add):
+    text = (add(graph_of("yolox"), licence="MIT").folder / "manifest.yaml").read_text()
+    assert "null" not in text
+    assert text.startswith(
+        "name: mine\nabout: yolox, 64 x 48, 3 classes\nlicence: MIT\norigin: theirs.onnx\n"
+    )
+    assert "  strides: [8, 16, 32]\n" in text
+    assert "labels:\n- thing 0\n- thing 1\n" in text
+
+
+def test_a_model_of_the_name_is_only_replaced_if_asked_to(add, tmp_path: Path):
+    add(graph_of("yolox"))
+    with pytest.raises(UserError, match=r"mine: is there already; say --replace, or another --na"):
+        add(graph_of("yolov8"))
+    store = Store(no_assets, [tmp_path / "models"])
+    assert store.manifest("mine").about.startswith("yolox")
+    add(graph_of("yolov8"), replace=True)
+    assert store.manifest("mine").about.startswith("yolov8")
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize("there_before", [False, True])
+def test_a_model_that_is_not_fit_leaves_no_trace(add, tmp_path: Path, there_before: bool):
+    if there_before:
+        add(graph_of("yolox"))
+    with pytest.raises(UserError, match="gives the same answer whatever the picture"):
+        add(graph_of("yolov8", alive=0.0), replace=True)
+    left = [path.name for path in (tmp_path / "models").iterdir()]
+    assert left == (["mine"] if there_before else [])
+    if there_before:
+        assert serving(tmp_path / "models").manifest.about.startswith("yolox")
+
+
+def test_a_graph_that_only_says_it_takes_batches_gets_a_manifest_for_single_pictures(
+    add, tmp_path: Path
+):
+    added = add(graph_of("yolov8", only_one=True))
+    assert added.verdict.batch_sizes == (1,)
+    assert "a batch of 2 failed" in added.only_single
+    assert "\n" not in added.only_single
+    assert Store(no_assets, [tmp_path / "models"]).manifest("mine").max_batch == 1
+    assert serving(tmp_path / "models").backend.max_batch == 1
+
+
+def test_an_honest_graph_gets_no_such_limit(add, tmp_path: Path):
+    added = add(graph_of("yolov8"))
+    assert (added.verdict.batch_sizes, added.only_single) == ((1, 2, 3), "")
+    assert Store(no_assets, [tmp_path / "models"]).manifest("mine").max_batch is None
+
+
+def test_weights_in_another_file_are_an_error_that_says_so(
+    saved: Callable[[Made], Path], wishes: Callable[..., Wishes], tmp_path: Path
+):
+    path = saved(graph_of("yolov8"))
+    whole = onnx.load(path)
+    onnx.save(whole, path, save_as_external_data=True, location="theirs.data", size_threshold=1024)
+    proposal = propose(path, wishes())
+    with pytest.raises(UserError, match=r"theirs\.onnx: a copy of it alone can't be read"):
+        add_model(path, proposal, tmp_path / "models", SETTINGS)
+    (tmp_path / "theirs.data").unlink()
+    with pytest.raises(UserError, match=r"can't read this file: .*theirs\.data"):
+        propose(path, wishes())
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_that_names_it(
+    saved: Callable[[Made], Path], wishes: Callable[..., Wishes], tmp_path: Path
+):
+    (tmp_path / "models").write_text("a file")
+    path = saved(graph_of("yolov8"))
+    with pytest.raises(UserError, match=r"models/mine: can't be written: (File exists|Not a dir)"):
+        add_model(path, propose(path, wishes()), tmp_path / "models", SETTINGS)
+
+
+@pytest.mark.parametrize("name", ["../mine", "Mine", "", "a b"])
+def test_a_name_that_is_no_name_is_refused(add, name: str, tmp_path: Path):
+    with pytest.raises(UserError, match="--name"):
+        add(graph_of("yolov8"), name=name)
+    assert not (tmp_path / "mine").exists()

@@ -1,0 +1,86 @@
+"""What a graph wants to be fed with, and what can't be given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from inference_worker.adding.habits import Wishes
+from inference_worker.adding.propose import propose
+from inference_worker.manifest import Input
+from runtime.errors import UserError
+from tests.inference_worker.adding.graphs import Made, graph_of
+
+Saved = Callable[[Made], Path]
+Wished = Callable[..., Wishes]
+
+
+def with_inputs(**inputs: tuple[str, list[int | str]]) -> Made:
+    made = graph_of("yolov8")
+    made.inputs = inputs
+    return made
+
+
+@pytest.fixture
+def proposed(saved: Saved, wishes: Wished) -> Callable[..., Input]:
+    return lambda made, **said: propose(saved(made), wishes(**said)).manifest.input
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
+def test_the_type_of_the_input_is_taken_over(proposed, dtype: str):
+    assert proposed(with_inputs(images=(dtype, ["N", 3, 48, 64]))).dtype == dtype
+
+
+def test_colours_in_the_last_axis_are_nhwc(proposed):
+    found = proposed(with_inputs(images=("float32", [1, 48, 64, 3])))
+    assert (found.layout, found.width, found.height) == ("nhwc", 64, 48)
+
+
+def test_a_size_that_is_free_is_the_users_or_the_exporters(proposed, saved: Saved, wishes: Wished):
+    free = with_inputs(images=("float32", ["N", 3, "H", "W"]))
+    assert proposed(free, size=(64, 48)).width == 64
+    with pytest.raises(UserError, match=r"takes pictures of any size; .* --size 640x640"):
+        propose(saved(free), wishes())
+    free.metadata = {"imgsz": "[48, 64]"}
+    assert (proposed(free).width, proposed(free).height) == (64, 48)
+
+
+def test_a_size_that_is_not_the_graphs_is_refused(proposed):
+    with pytest.raises(UserError, match="--size: the graph's input is 64 x 48"):
+        proposed(with_inputs(images=("float32", ["N", 3, 48, 64])), size=(640, 640))
+
+
+def test_an_input_for_the_pictures_size_is_named(proposed):
+    assert proposed(graph_of("detr")).sizes == "orig_target_sizes"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"scale": ("float32", ["N", 2])},
+        {"more": ("float32", ["N", 3, 48, 64])},
+        {"a": ("int64", ["N", 2]), "b": ("int64", ["N", 2])},
+        {"sizes": ("int64", ["N", 4])},
+    ],
+)
+def test_inputs_that_cannot_be_given_are_listed(proposed, more: dict[str, tuple[str, list]]):
+    with pytest.raises(UserError, match=r"its inputs are 'images' float32 \[any, 3, 48, 64\], '"):
+        proposed(with_inputs(images=("float32", ["N", 3, 48, 64]), **more))
+
+
+@pytest.mark.parametrize("shape", [["N", 1, 48, 64], ["N", 3, 48, 3], ["N", "C", "H", "W"]])
+def test_an_input_without_three_colours_is_refused(proposed, shape: list[int | str]):
+    with pytest.raises(UserError, match="has no axis of 3 colours, or two"):
+        proposed(with_inputs(images=("float32", shape)))
+
+
+@pytest.mark.parametrize("content", [b"", b"no model at all", b"\x08\x08"])
+def test_a_file_that_is_no_model_is_an_error_that_names_it(
+    tmp_path: Path, wishes: Wished, content: bytes
+):
+    path = tmp_path / "theirs.onnx"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"theirs\.onnx: ONNX Runtime can't read this file: ."):
+        propose(path, wishes())
