@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from inference_worker.formats import Detr, Nanodet, NanodetPlus, Output, YoloV10, Yolox
+from inference_worker.formats import Detr, Nanodet, NanodetPlus, Output, YoloV5, YoloV10, Yolox
 from inference_worker.manifest import Letterbox, Nms, PerChannel
 
 _NO_MEAN: PerChannel = (0.0, 0.0, 0.0)
@@ -108,6 +108,8 @@ def _usual(spec: Output) -> Habits:
             return _NANODET
         case NanodetPlus():
             return replace(_NANODET, letterbox=None)
+        case YoloV5():
+            return replace(_ULTRALYTICS, nms=Nms(iou_threshold=0.6))
         case YoloV10():
             return replace(_ULTRALYTICS, nms=None)
         case _:

@@ -88,6 +88,15 @@ def test_the_list_has_the_users_models_and_onehertzs(run: Run, onnx_file: Path):
     assert lines[1].strip() == str(Path(".onehertz/models/mine"))
 
 
+def test_a_manifest_that_cannot_be_read_hides_no_other_model(run: Run, tmp_path: Path):
+    add_model(tmp_path / ".onehertz" / "models", "broken", b"")
+    (tmp_path / ".onehertz" / "models" / "broken" / "manifest.yaml").write_text("name: [")
+    result = run("list")
+    assert result.exit_code == 1
+    assert "broken/manifest.yaml: is not YAML" in result.stderr
+    assert "ssd-mobilenet-v2" in result.stdout
+
+
 def test_a_good_model_passes_the_check_on_each_engine(run: Run, onnx_file: Path):
     run("add", str(onnx_file), "--name", "mine")
     result = run("check", "mine")
