@@ -185,8 +185,8 @@ def check_command(context: click.Context, settings: Settings, name: str) -> None
     apart = disagreements(checks)
     if apart:
         click.echo(f"the engines see different boxes on {len(apart)} of the known pictures")
-    elif sum(one.verdict is not None for one in checks) > 1:
-        click.echo("the engines see the same boxes")
+    elif len(passed := [one for one in checks if one.verdict is not None]) > 1:
+        click.echo(f"the engines see the same {sum(map(len, passed[0].boxes))} boxes")
     if apart or any(one.refusal for one in checks):
         context.exit(1)
 
