@@ -28,6 +28,19 @@ _COORDINATES_WITHIN = 0.005
 _SCORES_WITHIN = 0.01
 
 
+class NotFit(UserError):
+    """The model is not fit to serve; `why` is what failed, alone."""
+
+    def __init__(self, detector: Detector, why: str) -> None:
+        backend = detector.backend
+        super().__init__(
+            f"the model {detector.name} is not fit to serve on {backend.name}"
+            f" ({backend.device}, {backend.precision}): {why};"
+            " try another `backend` or `precision`, `max_batch: 1`, or another model"
+        )
+        self.why = why
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What the admission test saw of a model that passed."""
@@ -47,7 +60,7 @@ class _Answer:
 def admit(detector: Detector) -> Verdict:
     """Run known pictures through every batch size that the detector will be asked for.
 
-    Raises UserError that says which check failed.
+    Raises NotFit that says which check failed.
     """
     pictures = synthetic_pictures(detector.backend.max_batch + 1)
     alone = [_answers(detector, [picture])[0] for picture in pictures]
@@ -84,7 +97,7 @@ def _answers(detector: Detector, pictures: Sequence[Image]) -> list[_Answer]:
         outputs, placements = detector.infer(pictures)
         boxes = detector.boxes_of(outputs, placements, SCORE_FLOOR)
     except FatalError as error:
-        raise _refused(detector, f"a batch of {len(pictures)} failed: {error}") from error
+        raise NotFit(detector, f"a batch of {len(pictures)} failed: {error}") from error
     return [
         _Answer({name: array[index] for name, array in outputs.items()}, found)
         for index, found in enumerate(boxes)
@@ -93,15 +106,15 @@ def _answers(detector: Detector, pictures: Sequence[Image]) -> list[_Answer]:
 
 def _check_alive(detector: Detector, answers: Sequence[_Answer]) -> None:
     if all(_same_bits(answers[0], other) for other in answers[1:]):
-        raise _refused(detector, "it gives the same answer whatever the picture")
+        raise NotFit(detector, "it gives the same answer whatever the picture")
 
 
 def _compare(detector: Detector, alone: Sequence[_Answer], batched: Sequence[_Answer]) -> bool:
-    """Whether bits are the same. Raises UserError if boxes aren't."""
+    """Whether bits are the same. Raises NotFit if boxes aren't."""
     pairs = list(zip(alone, batched, strict=True))
     for one, other in pairs:
         if not (agree(one.boxes, other.boxes) and agree(other.boxes, one.boxes)):
-            raise _refused(
+            raise NotFit(
                 detector, f"in a batch of {len(batched)} a picture gets other boxes than alone"
             )
     return all(_same_bits(one, other) for one, other in pairs)
@@ -130,12 +143,3 @@ def _corners(box: Box) -> tuple[float, float, float, float]:
 
 def _same_bits(one: _Answer, other: _Answer) -> bool:
     return all(np.array_equal(array, other.outputs[name]) for name, array in one.outputs.items())
-
-
-def _refused(detector: Detector, why: str) -> UserError:
-    backend = detector.backend
-    return UserError(
-        f"the model {detector.name} is not fit to serve on {backend.name}"
-        f" ({backend.device}, {backend.precision}): {why};"
-        " try another `backend` or `precision`, `max_batch: 1`, or another model"
-    )

@@ -10,7 +10,7 @@ import msgspec
 from inference_worker.adding.folder import new_folder, write_model
 from inference_worker.adding.graph import read_graph
 from inference_worker.adding.propose import Proposal
-from inference_worker.admission import Verdict, admit
+from inference_worker.admission import NotFit, Verdict, admit
 from inference_worker.backends.base import Backend
 from inference_worker.loading import open_detector
 from inference_worker.settings import InferSettings
@@ -60,11 +60,11 @@ def _try(settings: InferSettings) -> tuple[Backend, Verdict, str]:
     detector = open_detector(settings, _no_asset)
     try:
         return detector.backend, admit(detector), ""
-    except UserError as error:
+    except NotFit as error:
         if detector.backend.max_batch == 1:
             raise
         detector = open_detector(settings.model_copy(update={"max_batch": 1}), _no_asset)
-        return detector.backend, admit(detector), str(error)
+        return detector.backend, admit(detector), error.why.splitlines()[0]
 
 
 def _no_asset(name: str) -> Path:
