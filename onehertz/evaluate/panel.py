@@ -1,0 +1,119 @@
+"""Who judges, and from whom the gate learns: loaded once for all sources."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from inference_worker.detector import Detector
+from onehertz.evaluate.detections import Detections
+from onehertz.evaluate.judging import Boxes, Seen
+from onehertz.evaluate.labels import NAME as LABELS
+from onehertz.evaluate.labels import Labels
+from onehertz.evaluate.ticks import Pass, read
+from runtime.errors import UserError
+
+# A box so little above its detector's threshold may be there on one frame and gone on the next.
+DOUBT = 0.15
+
+Judge = Callable[[Pass], Seen]
+# By tick, what a detector says of it; nothing where it says nothing.
+Teacher = Callable[[Pass], Mapping[int, Boxes | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Names and files, as given. `labels`: one for each source, in their order."""
+
+    models: tuple[str, ...] = ()
+    labels: tuple[Path, ...] = ()
+    labels_size: tuple[int, int] | None = None
+    labels_first: int | None = None
+    feedback: str | None = None
+    detections: Path | None = None
+
+    @property
+    def teacher(self) -> str | None:
+        """Whose boxes are fed back, by name."""
+        return self.feedback if self.detections is None else self.detections.name
+
+    def checked(self, sources: int, default_model: str) -> Wanted:
+        """With the default judge where nobody else judges. Raises UserError."""
+        judges = self.models or (() if self.labels else (default_model,))
+        if self.feedback is not None and self.detections is not None:
+            raise UserError("--feedback and --detections: the gate learns from one of them")
+        if self.feedback in judges:
+            raise UserError(
+                f"--feedback {self.feedback}: it judges too, and what it taught the gate would"
+                " flatter the gate; name another judge (--model) or another teacher"
+            )
+        if self.labels and len(self.labels) != sources:
+            raise UserError(
+                f"--labels: {len(self.labels)} given for {sources} sources; give one for each, in"
+                " the order of the sources"
+            )
+        return Wanted(
+            judges,
+            self.labels,
+            self.labels_size,
+            self.labels_first,
+            self.feedback,
+            self.detections,
+        )
+
+
+class Panel:
+    """Judges and teacher."""
+
+    def __init__(
+        self, wanted: Wanted, load: Callable[[str], Detector], *, judging: bool = True
+    ) -> None:
+        """`load`: a detector by its name. Not `judging`: only the teacher is wanted.
+
+        Raises UserError where a model or file can't be used.
+        """
+        self._judges = {name: load(name) for name in (wanted.models if judging else ())}
+        self._feedback = None if wanted.feedback is None else load(wanted.feedback)
+        self._detections = None if wanted.detections is None else Detections(wanted.detections)
+        self._labels = [
+            Labels(path, wanted.labels_size, wanted.labels_first)
+            for path in (wanted.labels if judging else ())
+        ]
+
+    @property
+    def detectors(self) -> Sequence[Detector]:
+        """The models among the judges."""
+        return list(self._judges.values())
+
+    def read(self, place: int, source: Path, interval_us: int, phases: int) -> list[Pass]:
+        """Passes over the source, which is the one at that place. Raises UserError: no video."""
+        detectors = [*self._judges.values(), *([self._feedback] if self._feedback else [])]
+        passes = read(source, interval_us, phases, detectors)
+        if self._labels:
+            passes = [self._labels[place].labelled(one) for one in passes]
+        return passes
+
+    def judges(self, place: int) -> Mapping[str, Judge]:
+        """Of the source at that place, by name."""
+        found: dict[str, Judge] = {
+            name: partial(_seen, detector) for name, detector in self._judges.items()
+        }
+        if self._labels:
+            found[LABELS] = self._labels[place].seen
+        return found
+
+    @property
+    def teacher(self) -> Teacher | None:
+        """None: the gate learns from nobody."""
+        if self._detections is not None:
+            return self._detections.lessons
+        if self._feedback is None:
+            return None
+        name = self._feedback.name
+        return lambda one: dict(enumerate(one.seen[name]))
+
+
+def _seen(detector: Detector, one: Pass) -> Seen:
+    return Seen(detector.name, one.seen[detector.name], detector.score_threshold + DOUBT)

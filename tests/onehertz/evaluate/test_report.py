@@ -1,0 +1,182 @@
+"""Figures of sources, judges and totals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from onehertz.evaluate.curves import GATE, ORACLE
+from onehertz.evaluate.judging import Boxes, Seen
+from onehertz.evaluate.report import Figures, total_row
+from onehertz.evaluate.run import Plan, Result, results, rows
+from tests.onehertz.evaluate.made_up import (
+    ELSEWHERE,
+    PERSON,
+    RULE,
+    SEEN,
+    ScriptedGate,
+    a_pass,
+    box,
+)
+
+
+def result(
+    kept: Sequence[bool] | None, seen: Sequence[Boxes], *, source: str = "clip.mp4", **plan
+) -> Result:
+    """Of one pass over a still scene; `kept` None: by the real gate."""
+    scripted = {} if kept is None else {"gate": lambda rule: ScriptedGate(kept)}
+    one = a_pass([1] * len(seen), {"model": seen}, source)
+    (found,) = results(
+        [one],
+        Plan(RULE, **scripted, **plan),
+        {"model": lambda o: Seen("model", o.seen["model"], 0.6)},
+        None,
+    )
+    return found
+
+
+def row(kept: Sequence[bool] | None, *seen: Boxes, **plan) -> dict:
+    return result(kept, seen, **plan).figures.row("clip", "model")
+
+
+def test_what_is_missed_shows_in_every_figure() -> None:
+    found = row(None, [], [PERSON], [PERSON], [])
+    assert found["frames"] == 4
+    assert found["dropped"] == 0.75
+    assert found["inferences_saved"] == 3
+    assert found["f1"] == 0.5
+    assert found["f1_nonempty"] == 0.0
+    assert found["presence_recall"] == 0.0
+    assert found["presence_missed"] == 2
+    assert found["oracle_dropped"] == 0.25  # it keeps the person, and that he is gone
+    assert found["of_oracle"] == 3.0
+    assert (found["onsets"], found["onset_recall"], found["onset_delay_s"]) == (1, 0.0, None)
+    assert found["by_class"]["person"]["recall"] == 0.0
+    assert found["by_class"]["person"]["objects_shown"] == 0
+
+
+def test_an_object_of_two_ticks_that_no_kept_frame_shows_is_listed() -> None:
+    missed = row(None, [], [PERSON], [PERSON], [])["objects_missed"]
+    assert missed == [
+        {
+            "source": "clip.mp4", "label": "person", "size": "large", "from_s": 1.0, "to_s": 2.0,
+            "ticks": 2, "score": 0.9, "sure": True,
+        }
+    ]  # fmt: skip
+    assert row(None, [], [PERSON], [], [])["objects_missed"] == []  # on one tick only
+
+
+def test_an_onset_that_is_caught_late_tells_its_delay() -> None:
+    found = row([True, False, False, True], [], [PERSON], [PERSON], [PERSON])
+    assert (found["onsets"], found["onset_recall"], found["onset_delay_s"]) == (1, 1.0, 2.0)
+    assert found["objects_missed"] == []
+
+
+def test_results_are_told_by_class_and_by_size() -> None:
+    small, car = box(0.5, 0.03, height=0.05), box(0.6, 0.3, label="car")
+    found = row([True, False], [PERSON, small], [PERSON, car])
+    assert found["by_class"]["person"] == {
+        "boxes": 3, "recall": 1.0, "f1": pytest.approx(6 / 7, abs=1e-4), "objects": 2,
+        "objects_shown": 2, "onsets": 0, "onset_recall": None,
+    }  # fmt: skip
+    assert found["by_class"]["car"]["recall"] == 0.0
+    assert found["by_class"]["car"]["onset_recall"] == 0.0
+    assert found["by_size"]["small"]["boxes"] == 1
+    assert sum(one["boxes"] for one in found["by_size"].values()) == 4
+
+
+def test_the_worst_tick_is_told_with_the_frame_that_it_equals() -> None:
+    found = row([True, True, False], [], [], [PERSON])
+    assert (found["f1_worst"], found["worst_at_s"]) == (0.0, 2.0)
+    assert (found["worst_frame"], found["worst_sameas_frame"]) == (50, 25)
+
+
+def test_only_the_ticks_after_the_warm_up_count() -> None:
+    seen = [[PERSON]] * 4 + [[ELSEWHERE]] * 6
+    kept = [True] + [False] * 9
+    assert row(kept, *seen, warm_ups=("first",))["f1"] == 0.0
+    assert row(kept, *seen, warm_ups=("last",))["f1"] == 0.0  # has what the last part showed
+    assert row(kept, *seen)["f1"] == 0.4
+
+
+def test_a_total_is_over_all_ticks_and_a_mean_counts_each_source_once() -> None:
+    one = result(None, [[], [PERSON]]).figures
+    other = result(None, [[]] * 4).figures
+    found = total_row([one, other], "model")
+    assert found["frames"] == 6
+    assert found["f1"] == pytest.approx(5 / 6, abs=1e-4)
+    assert found["mean_f1"] == 0.75
+    assert found["least_f1"] == 0.5
+    assert found["dropped"] == pytest.approx(4 / 6, abs=1e-4)
+    assert found["mean_dropped"] == pytest.approx((0.5 + 0.75) / 2, abs=1e-4)
+    assert found["mean_of_oracle"] == pytest.approx(0.625 / 0.375, abs=1e-3)
+
+
+def test_of_no_ticks_nothing_is_told() -> None:
+    found = Figures().row("clip", "model")
+    assert found["f1"] is None
+    assert found["dropped"] is None
+    assert found["worst_at_s"] is None
+    assert total_row([], "model")["mean_of_oracle"] is None
+
+
+def test_rows_come_by_judge_and_warm_up_each_with_a_total() -> None:
+    found = []
+    for source in ("a.mp4", "b.mp4"):
+        one = a_pass([1] * 5, {"x": [[PERSON]] * 5, "y": [[]] * 5}, source)
+        judges = {n: (lambda o, n=n: Seen(n, o.seen[n])) for n in ("x", "y")}
+        found += results([one], Plan(RULE, warm_ups=("first", "last")), judges, None)
+    told = [(one["model"], one["warm_up"], one["source"]) for one in rows(found, "teacher")]
+    assert len(told) == len(set(told)) == 12
+    assert told[:3] == [("x", "first", name) for name in ("a.mp4", "b.mp4", "total")]
+    assert {one["feedback"] for one in rows(found, "teacher")} == {"teacher"}
+
+
+def test_baselines_are_held_to_the_gates_f1() -> None:
+    found = [result(None, [[]] * 6), result(None, [[]] * 3, source="other.mp4")]
+    *_, total = rows(found, None)
+    assert total["baselines"]["dHash"]["dropped"] == pytest.approx(7 / 9, abs=1e-4)
+    assert total["everywhere"]["gate"]["dropped"] == pytest.approx((5 / 6 + 2 / 3) / 2, abs=1e-4)
+    assert total["everywhere"]["every nth"]["dropped"] == pytest.approx(0.75, abs=1e-4)
+
+
+def test_what_the_teacher_saw_reaches_the_gate_and_never_a_judge() -> None:
+    gates: list[ScriptedGate] = []
+
+    def gate(rule) -> ScriptedGate:
+        gates.append(ScriptedGate([True, False, True]))
+        return gates[-1]
+
+    one = a_pass([1, 1, 2], {"model": [[]] * 3, "teacher": [[PERSON]] * 3})
+    judges = {"model": lambda o: Seen("model", o.seen["model"])}
+    (found,) = results(
+        [one], Plan(RULE, gate=gate), judges, lambda o: dict(enumerate(o.seen["teacher"]))
+    )
+    assert all(g.taught == [("clip.mp4:0", [PERSON]), ("clip.mp4:50", [PERSON])] for g in gates)
+    assert found.figures.present == 0
+
+
+@given(SEEN, st.data())
+def test_keeping_everything_is_perfect_whatever_is_there(seen, data) -> None:
+    count = len(seen)
+    found = row([True] * count, *seen)
+    assert (found["f1"], found["f1_tolerant"], found["dropped"]) == (1.0, 1.0, 0.0)
+    assert found["presence_missed"] == 0
+    assert found["onset_recall"] in {None, 1.0}
+    assert found["objects_missed"] == []
+    kept = [True, *data.draw(st.lists(st.booleans(), min_size=count - 1, max_size=count - 1))]
+    other = row(kept, *seen)
+    assert other["dropped"] == round(kept.count(False) / count, 4)
+    assert 0 <= other["f1"] <= other["f1_tolerant"] <= 1
+
+
+@given(SEEN)
+def test_the_oracle_holds_its_f1_and_drops_more_the_less_it_holds(seen) -> None:
+    found = result(None, seen)
+    for (name, least), one in found.curves.items():
+        if name == ORACLE:
+            assert one.f1 >= least - 1e-9
+    assert found.curves[GATE, RULE.threshold].dropped == found.figures.dropped
