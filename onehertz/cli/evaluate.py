@@ -118,6 +118,8 @@ def gate(
     if decisions:
         for line in decision_lines(sources, panel, plan):
             click.echo(json.dumps(line))
+    elif swept and not panel.detectors:
+        raise UserError("--sweep: only models can be swept; name one with --model")
     elif swept:
         _tell(sweep(sources, panel.detectors, plan.rule, plan.interval_us), as_json, print_sweep)
     else:

@@ -40,8 +40,6 @@ _SWEPT = {
     "dropped": "dropped",
     "cpu_ms_per_frame": "CPU ms",
     "bytes_per_frame": "bytes",
-    "cpu_ms_per_s": "CPU ms/s",
-    "bytes_per_s": "bytes/s",
 }
 _LISTED = 12  # objects missed
 
