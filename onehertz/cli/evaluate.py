@@ -111,7 +111,7 @@ def gate(
     """
     wanted = wanted.checked(len(sources), settings.infer.model)
     check_plot(plot)
-    if wanted.teacher is not None and not hasattr(Gate, "learn"):
+    if (wanted.feedback or wanted.detections) and not hasattr(Gate, "learn"):
         raise UserError("--feedback, --detections: this gate does not learn yet")
     panel = Panel(wanted, lambda name: _detector(settings, name), judging=not decisions)
     plan = Plan(settings.gate.rule(), round(interval_s * 1e6), count, _WARM_UPS[warm_up])
@@ -128,7 +128,7 @@ def gate(
             write_plot(plot, results)
         if sheet_path is not None:
             write_png(sheet_path, sheet(worst([d for one in results for d in one.drops], DROPS)))
-        _tell(rows(results, wanted.teacher), as_json, print_rows)
+        _tell(rows(results), as_json, print_rows)
 
 
 def _detector(settings: Settings, model: str) -> Detector:

@@ -49,7 +49,11 @@ _OPTIONS = (
         type=click.IntRange(0),
         help="Number of the video's first frame in the labels; default: 1 (MOT), 0 (YOLO).",
     ),
-    click.option("--feedback", help="A model whose boxes the gate learns from; it is no judge."),
+    click.option(
+        "--feedback",
+        multiple=True,
+        help="A model whose boxes the gate learns from. Repeatable; nobody judges what he taught.",
+    ),
     click.option(
         "--detections",
         type=_FILE,
@@ -69,12 +73,17 @@ def with_wanted(command: Callable[..., Any]) -> Callable[..., Any]:
         labels: tuple[Path, ...],
         labels_size: tuple[int, int] | None,
         labels_first: int | None,
-        feedback: str | None,
+        feedback: tuple[str, ...],
         detections: Path | None,
         **kwargs: Any,
     ) -> Any:
         wanted = Wanted(
-            tuple(dict.fromkeys(models)), labels, labels_size, labels_first, feedback, detections
+            tuple(dict.fromkeys(models)),
+            labels,
+            labels_size,
+            labels_first,
+            tuple(dict.fromkeys(feedback)),
+            detections,
         )
         return command(*args, wanted=wanted, **kwargs)
 

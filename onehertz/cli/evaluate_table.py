@@ -47,8 +47,8 @@ _LISTED = 12  # objects missed
 def print_rows(rows: Sequence[Row]) -> None:
     """For each judge and warm-up a table of the sources, then what is said of the last row."""
     console = Console()
-    for judge, warm_up in dict.fromkeys((row["model"], row["warm_up"]) for row in rows):
-        chosen = [row for row in rows if (row["model"], row["warm_up"]) == (judge, warm_up)]
+    for group in dict.fromkeys(map(_group, rows)):
+        chosen = [row for row in rows if _group(row) == group]
         console.print(_table(_title(chosen[0]), _COLUMNS, chosen))
         last = chosen[-1]
         for title, key in (("class", "by_class"), ("size", "by_size")):
@@ -66,6 +66,10 @@ def print_sweep(rows: Sequence[Row]) -> None:
     for source, model in dict.fromkeys((row["source"], row["model"]) for row in rows):
         chosen = [row for row in rows if (row["source"], row["model"]) == (source, model)]
         console.print(_table(f"{Path(source).name}, {model}", _SWEPT, chosen))
+
+
+def _group(row: Row) -> tuple[str, ...]:
+    return row["model"], row["feedback"], row["warm_up"]
 
 
 def _title(row: Row) -> str:

@@ -41,7 +41,7 @@ class Detections:
 
     def __init__(self, path: Path) -> None:
         """Raises UserError, with the number of the line, where the file is not as described."""
-        self._path = path
+        self._path, self.name = path, path.name
         self._by_index: dict[str, dict[int, Boxes | None]] = defaultdict(dict)
         self._by_time: dict[str, list[tuple[float, Boxes | None]]] = defaultdict(list)
         for line in _lines(path):

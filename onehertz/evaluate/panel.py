@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from inference_worker.detector import Detector
 from onehertz.evaluate.detections import Detections
@@ -20,7 +21,10 @@ DOUBT = 0.15
 
 Judge = Callable[[Pass], Seen]
 # By tick, what a detector says of it; nothing where it says nothing.
-Teacher = Callable[[Pass], Mapping[int, Boxes | None]]
+Lessons = Mapping[int, Boxes | None]
+Teacher = Callable[[Pass], Lessons]
+Teachers = Mapping[str | None, Teacher]
+NOBODY: Final[Teachers] = {None: lambda _: {}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,37 +35,25 @@ class Wanted:
     labels: tuple[Path, ...] = ()
     labels_size: tuple[int, int] | None = None
     labels_first: int | None = None
-    feedback: str | None = None
+    feedback: tuple[str, ...] = ()
     detections: Path | None = None
-
-    @property
-    def teacher(self) -> str | None:
-        """Whose boxes are fed back, by name."""
-        return self.feedback if self.detections is None else self.detections.name
 
     def checked(self, sources: int, default_model: str) -> Wanted:
         """With the default judge where nobody else judges. Raises UserError."""
         judges = self.models or (() if self.labels else (default_model,))
-        if self.feedback is not None and self.detections is not None:
+        if self.feedback and self.detections is not None:
             raise UserError("--feedback and --detections: the gate learns from one of them")
-        if self.feedback in judges:
+        if len(self.feedback) == 1 and self.feedback[0] in judges:
             raise UserError(
-                f"--feedback {self.feedback}: it judges too, and what it taught the gate would"
-                " flatter the gate; name another judge (--model) or another teacher"
+                f"--feedback {self.feedback[0]}: it judges too, and would judge what it taught;"
+                " name another judge (--model) or another teacher, or two models for both"
             )
         if self.labels and len(self.labels) != sources:
             raise UserError(
                 f"--labels: {len(self.labels)} given for {sources} sources; give one for each, in"
                 " the order of the sources"
             )
-        return Wanted(
-            judges,
-            self.labels,
-            self.labels_size,
-            self.labels_first,
-            self.feedback,
-            self.detections,
-        )
+        return replace(self, models=judges)
 
 
 class Panel:
@@ -74,8 +66,10 @@ class Panel:
 
         Raises UserError where a model or file can't be used.
         """
-        self._judges = {name: load(name) for name in (wanted.models if judging else ())}
-        self._feedback = None if wanted.feedback is None else load(wanted.feedback)
+        self._models = wanted.models if judging else ()
+        self._feedback = wanted.feedback
+        names = dict.fromkeys((*self._models, *wanted.feedback))
+        self._detectors = {name: load(name) for name in names}
         self._detections = None if wanted.detections is None else Detections(wanted.detections)
         self._labels = [
             Labels(path, wanted.labels_size, wanted.labels_first)
@@ -85,12 +79,11 @@ class Panel:
     @property
     def detectors(self) -> Sequence[Detector]:
         """The models among the judges."""
-        return list(self._judges.values())
+        return [self._detectors[name] for name in self._models]
 
     def read(self, place: int, source: Path, interval_us: int, phases: int) -> list[Pass]:
         """Passes over the source, which is the one at that place. Raises UserError: no video."""
-        detectors = [*self._judges.values(), *([self._feedback] if self._feedback else [])]
-        passes = read(source, interval_us, phases, detectors)
+        passes = read(source, interval_us, phases, list(self._detectors.values()))
         if self._labels:
             passes = [self._labels[place].labelled(one) for one in passes]
         return passes
@@ -98,21 +91,22 @@ class Panel:
     def judges(self, place: int) -> Mapping[str, Judge]:
         """Of the source at that place, by name."""
         found: dict[str, Judge] = {
-            name: partial(_seen, detector) for name, detector in self._judges.items()
+            name: partial(_seen, self._detectors[name]) for name in self._models
         }
         if self._labels:
             found[LABELS] = self._labels[place].seen
         return found
 
     @property
-    def teacher(self) -> Teacher | None:
-        """None: the gate learns from nobody."""
+    def teachers(self) -> Teachers:
+        """By name; a gate learns from one of them. A judge of that name does not judge it."""
         if self._detections is not None:
-            return self._detections.lessons
-        if self._feedback is None:
-            return None
-        name = self._feedback.name
-        return lambda one: dict(enumerate(one.seen[name]))
+            return {self._detections.name: self._detections.lessons}
+        return {name: partial(_lessons, name) for name in self._feedback} or NOBODY
+
+
+def _lessons(name: str, one: Pass) -> Lessons:
+    return dict(enumerate(one.seen[name]))
 
 
 def _seen(detector: Detector, one: Pass) -> Seen:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from html import escape
-from itertools import groupby
 from math import ceil
 from pathlib import Path
 from typing import Final
@@ -63,13 +62,12 @@ def write_plot(path: Path, results: Sequence[Result]) -> None:
 def page(results: Sequence[Result]) -> str:
     """A chart for each source, and one for all, by judge and warm-up."""
     body = []
-    for (judge, warm_up), group in groupby(
-        sorted(results, key=lambda one: (one.judge, one.warm_up)),
-        key=lambda one: (one.judge, one.warm_up),
-    ):
-        chosen = [one for one in group if one.curves]
+    for key in dict.fromkeys(one.key for one in results):
+        judge, feedback, warm_up = key
+        chosen = [one for one in results if one.key == key and one.curves]
         warmed = "" if warm_up == "none" else f", warmed up on the {warm_up} part"
-        body.append(f"<h2>Judged by {escape(judge)}{warmed}</h2>")
+        taught = "" if feedback is None else f", feedback from {feedback}"
+        body.append(f"<h2>{escape(f'Judged by {judge}{taught}{warmed}')}</h2>")
         if len(chosen) > 1:
             body += _figure("all sources, tick by tick", curves.together(o.curves for o in chosen))
         for one in chosen:

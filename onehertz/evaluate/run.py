@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 
 from onehertz.evaluate import curves
@@ -24,10 +25,11 @@ from onehertz.evaluate.judging import (
     judge,
 )
 from onehertz.evaluate.objects import fates, objects
-from onehertz.evaluate.panel import Judge, Panel, Teacher
+from onehertz.evaluate.panel import NOBODY, Judge, Lessons, Panel, Teachers
 from onehertz.evaluate.report import Figures, Row, missed, total_row
 from onehertz.evaluate.sheet import DROPS, Drop, worst
 from onehertz.evaluate.ticks import Pass
+from runtime.errors import UserError
 from vision.gate import Gate, GateRule
 
 
@@ -47,12 +49,11 @@ class Plan:
         return max(1, round(self.rule.refresh_us / self.interval_us))
 
     def decisions(
-        self, one: Pass, warm_up: WarmUp, teacher: Teacher | None, factor: float = 1.0
+        self, one: Pass, warm_up: WarmUp, lessons: Lessons, factor: float = 1.0
     ) -> tuple[Course, list[Decided]]:
         """Of a new gate, with so many times the threshold, on the ticks that count."""
         order = course([tick.time_s for tick in one.ticks], warm_up, self.interval_us)
         rule = replace(self.rule, threshold=self.rule.threshold * factor)
-        lessons = {} if teacher is None else teacher(one)
         decided = decide(self.gate(rule), one.ticks, order, one.source.name, lessons)
         return order, decided[order.judged_from :]
 
@@ -63,10 +64,16 @@ class Result:
 
     source: str
     judge: str
-    warm_up: WarmUp
+    warm_up: WarmUp = "none"
+    feedback: str | None = None
     figures: Figures = field(default_factory=Figures)
     curves: Curves = field(default_factory=dict)
     drops: list[Drop] = field(default_factory=list)
+
+    @property
+    def key(self) -> tuple[str, str | None, WarmUp]:
+        """What results of several sources have in common that belong together."""
+        return self.judge, self.feedback, self.warm_up
 
 
 def all_results(sources: Sequence[Path], panel: Panel, plan: Plan) -> list[Result]:
@@ -74,23 +81,27 @@ def all_results(sources: Sequence[Path], panel: Panel, plan: Plan) -> list[Resul
     found = []
     for place, source in enumerate(sources):
         passes = panel.read(place, source, plan.interval_us, plan.phases)
-        found += results(passes, plan, panel.judges(place), panel.teacher)
+        found += results(passes, plan, panel.judges(place), panel.teachers)
     return found
 
 
 def results(
-    passes: Sequence[Pass], plan: Plan, judges: Mapping[str, Judge], teacher: Teacher | None
+    passes: Sequence[Pass], plan: Plan, judges: Mapping[str, Judge], teachers: Teachers = NOBODY
 ) -> list[Result]:
-    """Of the passes over one source."""
-    source = str(passes[0].source)
-    found = {(up, name): Result(source, name, up) for up in plan.warm_ups for name in judges}
-    for one in passes:
-        for warm_up in plan.warm_ups if one.ticks else ():
-            order, decided = plan.decisions(one, warm_up, teacher)
-            tried = _tried(one, plan, warm_up, teacher, decided, order)
-            for name, see in judges.items():
-                _add(found[warm_up, name], one, order, decided, tried, see(one), plan.refresh)
-    return list(found.values())
+    """Of the passes over one source: of each warm-up, teacher, and judge who is not the teacher."""
+    found: list[Result] = []
+    for warm_up, (name, teacher) in product(plan.warm_ups, teachers.items()):
+        others = {judge: see for judge, see in judges.items() if judge != name}
+        some = {judge: Result(str(passes[0].source), judge, warm_up, name) for judge in others}
+        for one in passes if others else ():
+            if one.ticks:
+                lessons = teacher(one)
+                order, decided = plan.decisions(one, warm_up, lessons)
+                tried = _tried(one, plan, warm_up, lessons, decided, order)
+                for judge, see in others.items():
+                    _add(some[judge], one, order, decided, tried, see(one), plan.refresh)
+        found += some.values()
+    return found
 
 
 Tried = Mapping[curves.Point, Sequence[Choice]]
@@ -100,7 +111,7 @@ def _tried(
     one: Pass,
     plan: Plan,
     warm_up: WarmUp,
-    teacher: Teacher | None,
+    lessons: Lessons,
     decided: Sequence[Decided],
     order: Course,
 ) -> Tried:
@@ -110,7 +121,7 @@ def _tried(
         for name, threshold, choices in baselines(one.ticks, order, plan.refresh)
     }
     for factor in curves.GATE_GRID:
-        decisions = decided if factor == 1 else plan.decisions(one, warm_up, teacher, factor)[1]
+        decisions = decided if factor == 1 else plan.decisions(one, warm_up, lessons, factor)[1]
         threshold = round(plan.rule.threshold * factor, 6)
         found[curves.GATE, threshold] = [single.choice for single in decisions]
     found[curves.OWN, plan.rule.threshold] = [single.choice for single in decided]
@@ -154,27 +165,33 @@ def _add_objects(
 
 
 def decision_lines(sources: Sequence[Path], panel: Panel, plan: Plan) -> Iterator[Row]:
-    """What `--decisions` prints: a row for each tick of each source's first pass."""
+    """What `--decisions` prints: a row for each tick of each source's first pass.
+
+    Raises UserError: several teachers or parts, whose lines could not be told apart.
+    """
+    if len(panel.teachers) * len(plan.warm_ups) > 1:
+        raise UserError("--decisions: of one --feedback and one --warm-up at a time")
+    ((teacher, warm_up),) = product(panel.teachers.values(), plan.warm_ups)
     for place, source in enumerate(sources):
         (one,) = panel.read(place, source, plan.interval_us, 1)
-        for warm_up in plan.warm_ups:
-            for single in plan.decisions(one, warm_up, panel.teacher)[1]:
-                yield {
-                    "source": str(source),
-                    "time_s": round(one.ticks[single.number].time_s, 6),
-                    "frame_index": one.ticks[single.number].frame_index,
-                    "kept": single.kept,
-                    "because": single.because,
-                    "score": round(single.score, 3),
-                    "sameas_s": round(one.ticks[single.same_as].time_s, 6),
-                }
+        for single in plan.decisions(one, warm_up, teacher(one))[1]:
+            yield {
+                "source": str(source),
+                "time_s": round(one.ticks[single.number].time_s, 6),
+                "frame_index": one.ticks[single.number].frame_index,
+                "kept": single.kept,
+                "because": single.because,
+                "score": round(single.score, 3),
+                "sameas_s": round(one.ticks[single.same_as].time_s, 6),
+            }
 
 
-def rows(found: Sequence[Result], teacher: str | None) -> Iterator[Row]:
-    """What `--json` prints: of each judge and warm-up a row for each source, and a total."""
-    for judge_name, warm_up in dict.fromkeys((one.judge, one.warm_up) for one in found):
-        about = {"warm_up": warm_up, "feedback": teacher}
-        chosen = [one for one in found if (one.judge, one.warm_up) == (judge_name, warm_up)]
+def rows(found: Sequence[Result]) -> Iterator[Row]:
+    """What `--json` prints: for each judge, teacher and warm-up a row per source, and a total."""
+    for key in dict.fromkeys(one.key for one in found):
+        judge_name, feedback, warm_up = key
+        about = {"warm_up": warm_up, "feedback": feedback}
+        chosen = [one for one in found if one.key == key]
         for one in chosen:
             row = one.figures.row(one.source, judge_name)
             yield row | about | {"baselines": held_against(one.curves)}

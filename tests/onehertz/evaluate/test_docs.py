@@ -29,11 +29,9 @@ def test_each_key_of_a_row_and_of_a_total_is_explained() -> None:
     found = [
         one
         for source in ("a.mp4", "b.mp4")
-        for one in results(
-            [a_pass([1] * 3, seen, source)], plan, {"model": judge_of("model")}, None
-        )
+        for one in results([a_pass([1] * 3, seen, source)], plan, {"model": judge_of("model")})
     ]
-    *_, total = rows(found, None)
+    *_, total = rows(found)
     assert total["objects_missed"]
     assert keys(total) - NAMED == set()
 

@@ -29,9 +29,9 @@ def test_the_default_model_judges_where_nobody_else_does() -> None:
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
-        (Wanted(models=("a", "b"), feedback="b"), "--feedback b: it judges too"),
-        (Wanted(feedback="default"), "--feedback default: it judges too"),
-        (Wanted(feedback="b", detections=Path("d")), "learns from one of them"),
+        (Wanted(models=("a", "b"), feedback=("b",)), "--feedback b: it judges too"),
+        (Wanted(feedback=("default",)), "--feedback default: it judges too"),
+        (Wanted(feedback=("b",), detections=Path("d")), "learns from one of them"),
         (Wanted(labels=(Path("a"), Path("b"))), "2 given for 1 sources"),
     ],
 )
@@ -41,16 +41,17 @@ def test_a_panel_that_would_flatter_or_confuse_is_refused(wanted: Wanted, said: 
 
 
 def test_judges_and_teacher_read_their_own_boxes() -> None:
-    found = panel(Wanted(models=("a", "b"), feedback="t"))
-    one = a_pass([1, 1], {"a": [["x"], []], "b": [[], []], "t": [[], ["y"]]})
+    found = panel(Wanted(models=("a", "b"), feedback=("t", "b")))
+    one = a_pass([1, 1], {"a": [["x"], []], "b": [["z"], []], "t": [[], ["y"]]})
     judges = found.judges(0)
     assert list(judges) == ["a", "b"]
     seen = judges["a"](one)
     assert (seen.judge, seen.boxes) == ("a", [["x"], []])
     assert seen.doubtful == pytest.approx(0.55)  # 0.15 above the threshold
-    assert found.teacher is not None
-    assert found.teacher(one) == {0: [], 1: ["y"]}
-    assert panel(Wanted(models=("a",))).teacher is None
+    lessons = {name: teacher(one) for name, teacher in found.teachers.items()}
+    assert lessons == {"t": {0: [], 1: ["y"]}, "b": {0: ["z"], 1: []}}
+    nobody = panel(Wanted(models=("a",))).teachers
+    assert {name: teacher(one) for name, teacher in nobody.items()} == {None: {}}
 
 
 def test_labels_judge_the_source_in_whose_place_they_stand(tmp_path: Path) -> None:
@@ -65,5 +66,12 @@ def test_labels_judge_the_source_in_whose_place_they_stand(tmp_path: Path) -> No
 
 def test_where_nobody_judges_only_the_teacher_is_loaded() -> None:
     loaded: list[str] = []
-    panel(Wanted(models=("a", "b"), feedback="t"), loaded, judging=False)
+    panel(Wanted(models=("a", "b"), feedback=("t",)), loaded, judging=False)
     assert loaded == ["t"]
+
+
+def test_a_model_that_judges_and_teaches_is_loaded_once() -> None:
+    loaded: list[str] = []
+    wanted = Wanted(models=("a", "b"), feedback=("b", "a")).checked(1, "default")
+    assert [one.name for one in panel(wanted, loaded).detectors] == ["a", "b"]
+    assert loaded == ["a", "b"]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onehertz.evaluate.curves import GATE, ORACLE
-from onehertz.evaluate.judging import Boxes, Seen
+from onehertz.evaluate.judging import Boxes
 from onehertz.evaluate.report import Figures, total_row
 from onehertz.evaluate.run import Plan, Result, results, rows
 from tests.onehertz.evaluate.made_up import (
@@ -20,6 +20,7 @@ from tests.onehertz.evaluate.made_up import (
     ScriptedGate,
     a_pass,
     box,
+    judge_of,
 )
 
 
@@ -32,8 +33,7 @@ def result(
     (found,) = results(
         [one],
         Plan(RULE, **scripted, **plan),
-        {"model": lambda o: Seen("model", o.seen["model"], 0.6)},
-        None,
+        {"model": judge_of("model")},
     )
     return found
 
@@ -123,21 +123,26 @@ def test_of_no_ticks_nothing_is_told() -> None:
     assert total_row([], "model")["mean_of_oracle"] is None
 
 
-def test_rows_come_by_judge_and_warm_up_each_with_a_total() -> None:
+def test_rows_come_by_judge_teacher_and_warm_up_each_with_a_total() -> None:
     found = []
+    names = ("x", "y", "z")
+    teachers = {name: (lambda one, name=name: dict(enumerate(one.seen[name]))) for name in "xz"}
     for source in ("a.mp4", "b.mp4"):
-        one = a_pass([1] * 5, {"x": [[PERSON]] * 5, "y": [[]] * 5}, source)
-        judges = {n: (lambda o, n=n: Seen(n, o.seen[n])) for n in ("x", "y")}
-        found += results([one], Plan(RULE, warm_ups=("first", "last")), judges, None)
-    told = [(one["model"], one["warm_up"], one["source"]) for one in rows(found, "teacher")]
-    assert len(told) == len(set(told)) == 12
-    assert told[:3] == [("x", "first", name) for name in ("a.mp4", "b.mp4", "total")]
-    assert {one["feedback"] for one in rows(found, "teacher")} == {"teacher"}
+        one = a_pass([1] * 5, {name: [[PERSON]] * 5 for name in names}, source)
+        judges = {name: judge_of(name) for name in names}
+        plan = Plan(RULE, warm_ups=("first", "last"), gate=lambda rule: ScriptedGate([True] * 5))
+        found += results([one], plan, judges, teachers)
+    told = [
+        (one["model"], one["feedback"], one["warm_up"], one["source"]) for one in rows(found)
+    ]  # fmt: skip
+    assert told[:3] == [("y", "x", "first", name) for name in ("a.mp4", "b.mp4", "total")]
+    assert {one[:2] for one in told} == {("y", "x"), ("z", "x"), ("x", "z"), ("y", "z")}
+    assert len(told) == len(set(told)) == 4 * 2 * 3
 
 
 def test_baselines_are_held_to_the_gates_f1() -> None:
     found = [result(None, [[]] * 6), result(None, [[]] * 3, source="other.mp4")]
-    *_, total = rows(found, None)
+    *_, total = rows(found)
     assert total["baselines"]["dHash"]["dropped"] == pytest.approx(7 / 9, abs=1e-4)
     assert total["everywhere"]["gate"]["dropped"] == pytest.approx((5 / 6 + 2 / 3) / 2, abs=1e-4)
     assert total["everywhere"]["every nth"]["dropped"] == pytest.approx(0.75, abs=1e-4)
@@ -151,10 +156,10 @@ def test_what_the_teacher_saw_reaches_the_gate_and_never_a_judge() -> None:
         return gates[-1]
 
     one = a_pass([1, 1, 2], {"model": [[]] * 3, "teacher": [[PERSON]] * 3})
-    judges = {"model": lambda o: Seen("model", o.seen["model"])}
-    (found,) = results(
-        [one], Plan(RULE, gate=gate), judges, lambda o: dict(enumerate(o.seen["teacher"]))
-    )
+    judges = {name: judge_of(name) for name in ("model", "teacher")}
+    teachers = {"teacher": lambda o: dict(enumerate(o.seen["teacher"]))}
+    (found,) = results([one], Plan(RULE, gate=gate), judges, teachers)
+    assert (found.judge, found.feedback) == ("model", "teacher")
     assert all(g.taught == [("clip.mp4:0", [PERSON]), ("clip.mp4:50", [PERSON])] for g in gates)
     assert found.figures.present == 0
 
