@@ -103,6 +103,15 @@ def _cell(key: str, value: str | float | None) -> str:
 
 
 def _baselines(row: Row) -> Iterator[str]:
+    if row["f1"] is None:
+        yield "no tick to judge"
+        return
+    if row["f1_worst"] < 1:
+        yield (
+            f"worst: F1 {row['f1_worst']} at {row['worst_at_s']:.2f} s of"
+            f" {Path(row['worst_source']).name}: frame {row['worst_frame']}, dropped as equal to"
+            f" frame {row['worst_sameas_frame']}"
+        )
     yield f"dropped at the gate's F1 of {row['f1']}: gate {_percent(row['dropped'])}, " + ", ".join(
         f"{name} {_percent(one['dropped'])}" for name, one in row["baselines"].items()
     )

@@ -63,6 +63,16 @@ def missed(
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Worst:
+    """The tick whose boxes agree least with what it inherits."""
+
+    f1: float
+    source: str
+    tick: Tick
+    same_as: Tick
+
+
 @dataclass(slots=True)
 class Figures:
     """Of one source, or of all. Shares are of 1; empty where there is nothing to divide by."""
@@ -82,12 +92,15 @@ class Figures:
     onsets: int = 0
     missed: list[Missed] = field(default_factory=list)
     breakdown: Breakdown = field(default_factory=Breakdown)
-    worst: tuple[float, Tick, Tick] | None = None  # F1, the tick, and the one that it equals
+    most_missed: int = 0  # (tick, group) pairs in one pass
+    worst: Worst | None = None
 
     def add_ticks(
-        self, ticks: Sequence[Tick], judged: Sequence[Judged], oracle_dropped: int
+        self, source: str, ticks: Sequence[Tick], judged: Sequence[Judged], oracle_dropped: int
     ) -> None:
         """One more pass over a source."""
+        missed = sum(len(one.present) - len(one.recalled) for one in judged)
+        self.most_missed = max(self.most_missed, missed)
         self.passes += 1
         self.frames += len(judged)
         self.oracle_dropped += oracle_dropped
@@ -101,8 +114,9 @@ class Figures:
             self.f1_tolerant.append(one.f1_tolerant)
             if not one.empty:
                 self.f1_nonempty.append(one.f1)
-            if self.worst is None or one.f1 < self.worst[0]:
-                self.worst = one.f1, ticks[one.decided.number], ticks[one.decided.same_as]
+            if self.worst is None or one.f1 < self.worst.f1:
+                number, same_as = one.decided.choice
+                self.worst = Worst(one.f1, source, ticks[number], ticks[same_as])
 
     def add_objects(
         self, fates: Sequence[Fate], never_shown: Sequence[Missed], interval_s: float
@@ -121,6 +135,9 @@ class Figures:
         for name in _ADDED:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.breakdown.add(other.breakdown)
+        self.most_missed = max(self.most_missed, other.most_missed)
+        worst = [one for one in (self.worst, other.worst) if one is not None]
+        self.worst = min(worst, key=lambda one: one.f1, default=None)
 
     def row(self, source: str, model: str) -> Row:
         """What `--json` prints."""
@@ -140,6 +157,7 @@ class Figures:
             "presence_recall": share(self.recalled, self.present),
             "presence_recall_sure": share(self.surely_recalled, self.surely_present),
             "presence_missed": self.present - self.recalled,
+            "presence_missed_most": self.most_missed,
             "onsets": self.onsets,
             "onset_recall": share(len(self.delays_s), self.onsets),
             "onset_delay_s": _mean(self.delays_s),
@@ -152,16 +170,19 @@ class Figures:
 
     def _worst(self) -> Row:
         if self.worst is None:
-            return dict.fromkeys(("f1_worst", "worst_at_s", "worst_frame", "worst_sameas_frame"))
-        f1, tick, same_as = self.worst
-        return {
-            "f1_worst": round(f1, 4),
-            "worst_at_s": round(tick.time_s, 6),
-            "worst_frame": tick.frame_index,
-            "worst_sameas_frame": same_as.frame_index,
-        }
+            return dict.fromkeys(_WORST)
+        tick, same_as = self.worst.tick, self.worst.same_as
+        values = (
+            round(self.worst.f1, 4),
+            self.worst.source,
+            round(tick.time_s, 6),
+            tick.frame_index,
+            same_as.frame_index,
+        )
+        return dict(zip(_WORST, values, strict=True))
 
 
+_WORST = ("f1_worst", "worst_source", "worst_at_s", "worst_frame", "worst_sameas_frame")
 _ADDED = (
     "passes",
     "frames",

@@ -141,7 +141,7 @@ def _add(
     judged = judge(decided, agreement)
     perfect = oracle(agreement, order, refresh)
     saved = sum(number != same_as for number, same_as in perfect)
-    result.figures.add_ticks(one.ticks, judged, saved)
+    result.figures.add_ticks(str(one.source), one.ticks, judged, saved)
     _add_objects(result.figures, one, order, judged, seen)
     tallies = {point: tally(choices, agreement) for point, choices in tried.items()}
     for least in curves.ORACLE_GRID:

@@ -92,6 +92,29 @@ def test_the_worst_tick_is_told_with_the_frame_that_it_equals() -> None:
     found = row([True, True, False], [], [], [PERSON])
     assert (found["f1_worst"], found["worst_at_s"]) == (0.0, 2.0)
     assert (found["worst_frame"], found["worst_sameas_frame"]) == (50, 25)
+    good = result(None, [[]] * 4, source="good.mp4").figures
+    bad = result([True, False], [[], [PERSON]], source="bad.mp4").figures
+    for figures in ([good, bad], [bad, good]):
+        total = total_row(figures, "model")
+        assert (total["worst_source"], total["f1_worst"], total["worst_frame"]) == (
+            "bad.mp4",
+            0,
+            25,
+        )
+
+
+def test_presence_missed_is_told_of_all_passes_and_of_the_worst() -> None:
+    passes = [a_pass([1] * 3, {"model": seen}) for seen in ([[], [PERSON], [PERSON]], [[]] * 3)]
+    (found,) = results(passes * 2, Plan(RULE), {"model": judge_of("model")})
+    told = found.figures.row("clip", "model")
+    assert (told["passes"], told["presence_missed"], told["presence_missed_most"]) == (4, 4, 2)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+@pytest.mark.parametrize("warm_up", ["none", "first", "last"])
+def test_a_pass_of_next_to_no_ticks_is_judged_as_far_as_it_goes(count: int, warm_up) -> None:
+    found = result(None, [[PERSON]] * count, warm_ups=(warm_up,))
+    assert list(rows([found, found]))[-1]["frames"] <= 2 * count
 
 
 def test_only_the_ticks_after_the_warm_up_count() -> None:
