@@ -44,7 +44,9 @@ def test_a_box_at_the_threshold_counts_on_neither_side_of_the_tolerant_figure() 
 
 
 def test_presence_goes_by_groups_of_labels_and_tells_the_sure_ones() -> None:
-    seen = Seen("judge", [[box(label="car")], [box(label="truck"), FAINT]], doubtful=0.6)
+    seen = Seen(
+        "judge", [[box(label="car"), box(label="dog")], [box(label="truck"), FAINT]], doubtful=0.6
+    )
     gate = ScriptedGate([True, False])
     _, second = judge(decide(gate, ticks(1, 1), straight(2), "clip", {}), Agreement(seen))
     assert second.present == {"vehicle", "person"}

@@ -25,6 +25,17 @@ def test_what_jumps_across_the_picture_is_another_object() -> None:
     assert [one.ticks for one in found] == [[0], [1]]
 
 
+def test_an_object_goes_no_further_in_a_tick_than_its_own_length() -> None:
+    assert len(follow(seen_on([box(0.0, 0.1, height=0.2)], [box(0.19, 0.1, height=0.2)]))) == 1
+    assert len(follow(seen_on([box(0.0, 0.1, height=0.2)], [box(0.25, 0.1, height=0.2)]))) == 2
+
+
+def test_a_box_that_overlaps_comes_before_one_whose_middle_is_nearer() -> None:
+    wide, tall = box(0.1, 0.2), box(0.28, 0.05, y1=0.0, height=0.7)
+    one, other = follow(seen_on([wide, tall], [box(0.2, 0.2)]))
+    assert (len(one.boxes), len(other.boxes)) == (2, 1)
+
+
 def test_how_far_is_near_does_not_depend_on_the_frame_being_wide() -> None:
     """0.25 of the width of a frame that is four times as wide as high is five times its height."""
     moves = seen_on([box(0.1, 0.02, height=0.2)], [box(0.35, 0.02, height=0.2)])

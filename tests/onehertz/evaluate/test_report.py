@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from onehertz.evaluate.curves import GATE, ORACLE
 from onehertz.evaluate.judging import Boxes
+from onehertz.evaluate.objects import Fate, Object
 from onehertz.evaluate.report import Figures, total_row
 from onehertz.evaluate.run import Plan, Result, results, rows
 from tests.onehertz.evaluate.made_up import (
@@ -86,6 +87,38 @@ def test_results_are_told_by_class_and_by_size() -> None:
     assert found["by_class"]["car"]["onset_recall"] == 0.0
     assert found["by_size"]["small"]["boxes"] == 1
     assert sum(one["boxes"] for one in found["by_size"].values()) == 4
+
+
+def test_an_onset_that_is_missed_is_not_made_up_for_by_what_was_there_before() -> None:
+    found = row([True, False, False], [PERSON], [PERSON, ELSEWHERE], [PERSON, ELSEWHERE])
+    assert found["by_class"]["person"]["objects_shown"] == 1
+    assert found["by_class"]["person"]["onset_recall"] == 0.0
+
+
+def test_a_delay_is_told_in_seconds() -> None:
+    late = Fate(Object("person", [1, 2], [PERSON] * 2), appears=True, delay_ticks=1)
+    figures = Figures()
+    figures.add_objects([late], [], interval_s=2.0)
+    assert figures.row("clip", "model")["onset_delay_s"] == 2.0
+
+
+def test_presence_of_what_is_surely_there_is_told_apart() -> None:
+    faint_dog = box(label="dog", score=0.5)
+    found = row([True, False], [PERSON], [PERSON, faint_dog])
+    assert found["presence_recall"] == pytest.approx(2 / 3, abs=1e-4)
+    assert found["presence_recall_sure"] == 1.0
+
+
+def test_the_gate_is_tried_with_a_grid_of_thresholds_about_its_own() -> None:
+    tried: list[float] = []
+
+    def gate(rule) -> ScriptedGate:
+        tried.append(rule.threshold)
+        return ScriptedGate([True])
+
+    found = result(None, [[]], gate=gate)
+    assert sorted(tried) == [2, 4, 6, 8, 10, 12, 16, 24, 32]
+    assert [at for name, at in found.curves if name == GATE] == sorted(tried)
 
 
 def test_the_worst_tick_is_told_with_the_frame_that_it_equals() -> None:

@@ -54,6 +54,14 @@ def test_ticks_that_are_not_taken_have_what_was_seen_before() -> None:
     assert (fifth["frames"], fifth["f1"]) == (1, 0.75)
 
 
+def test_rarer_ticks_go_through_a_gate_of_their_own() -> None:
+    seen = [[PERSON]] * 4 + [[ELSEWHERE]] * 2
+    still = lane([1, 1, 1, 1, 2, 2], seen, [0] * 6)
+    _, second, _ = rows([still], "model", seen, RULE, 1_000_000)
+    assert (second["frames"], second["gated_f1"]) == (3, 1.0)
+    assert second["dropped"] == pytest.approx(1 / 3, abs=1e-4)
+
+
 def test_each_model_is_measured_on_each_variant_of_each_source(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.mp4", range(6), Fraction(1, 2))
     found = list(sweep([clip], [CountingDetector("a"), CountingDetector("b")], RULE, 1_000_000))

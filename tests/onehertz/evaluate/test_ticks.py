@@ -64,6 +64,7 @@ def test_a_tick_whose_picture_is_broken_is_served_by_its_neighbour_or_left_out(
     (one,) = read(clip, SECOND_US, 1, [CountingDetector()])
     assert [tick.frame_index for tick in one.ticks] == [0, 1, 2, 4, 5, 6, 7]
     assert len(one.seen["counting"]) == 7
+    assert [number for number, _, _ in frames_at(clip, [2, 3, 4])] == [2, 4]
 
 
 def test_what_is_no_video_is_told(tmp_path: Path) -> None:
