@@ -25,7 +25,6 @@ from onehertz.evaluate.sweep import sweep
 from onehertz.settings import Settings
 from runtime.errors import UserError
 from vision.draw import write_png
-from vision.gate import Gate
 
 _WARM_UPS: Final[dict[str, tuple[WarmUp, ...]]] = {
     "none": ("none",),
@@ -111,8 +110,6 @@ def gate(
     """
     wanted = wanted.checked(len(sources), settings.infer.model)
     check_plot(plot)
-    if (wanted.feedback or wanted.detections) and not hasattr(Gate, "learn"):
-        raise UserError("--feedback, --detections: this gate does not learn yet")
     panel = Panel(wanted, lambda name: _detector(settings, name), judging=not decisions)
     plan = Plan(settings.gate.rule(), round(interval_s * 1e6), count, _WARM_UPS[warm_up])
     if decisions:

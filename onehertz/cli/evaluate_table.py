@@ -115,6 +115,10 @@ def _baselines(row: Row) -> Iterator[str]:
     yield f"dropped at the gate's F1 of {row['f1']}: gate {_percent(row['dropped'])}, " + ", ".join(
         f"{name} {_percent(one['dropped'])}" for name, one in row["baselines"].items()
     )
+    if row["scenes"]:
+        yield "ticks with something about the whole picture: " + ", ".join(
+            f"{scene} {count}" for scene, count in row["scenes"].items()
+        )
     if "everywhere" in row:
         yield "dropped with one threshold and an F1 of 0.95 on every source: " + ", ".join(
             f"{name} {_percent(one['dropped'])}" for name, one in row["everywhere"].items()

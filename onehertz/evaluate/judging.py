@@ -14,6 +14,7 @@ from onehertz.evaluate.kinds import group_of
 from schemas.messages import Box
 from vision.gate import Because, Decision
 from vision.jpeg import Luma
+from vision.scene import Scene
 from vision.scores import f1
 
 Boxes = Sequence[Box]
@@ -129,6 +130,7 @@ class Decided:
     same_as: int
     because: Because | None
     score: float
+    scene: Scene | None = None  # what happened to the picture as a whole
 
     @property
     def kept(self) -> bool:
@@ -161,7 +163,7 @@ def decide(
             same_as = number
             if number in lessons:
                 gate.learn(frame, lessons[number])
-        decided.append(Decided(number, same_as, decision.because, decision.score))
+        decided.append(Decided(number, same_as, decision.because, decision.score, decision.scene))
     return decided
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -92,6 +93,7 @@ class Figures:
     onsets: int = 0
     missed: list[Missed] = field(default_factory=list)
     breakdown: Breakdown = field(default_factory=Breakdown)
+    scenes: Counter[str] = field(default_factory=Counter)
     most_missed: int = 0  # (tick, group) pairs in one pass
     worst: Worst | None = None
 
@@ -106,6 +108,8 @@ class Figures:
         self.oracle_dropped += oracle_dropped
         for one in judged:
             self.dropped += not one.decided.kept
+            if one.decided.scene is not None:
+                self.scenes[one.decided.scene] += 1
             self.present += len(one.present)
             self.recalled += len(one.recalled)
             self.surely_present += len(one.surely_present)
@@ -165,6 +169,7 @@ class Figures:
             "objects_missed": [one.row() for one in self.missed],
             "by_class": {name: c.row() for name, c in sorted(self.breakdown.by_class.items())},
             "by_size": {name: c.row() for name, c in sorted(self.breakdown.by_size.items())},
+            "scenes": dict(self.scenes),
             "inferences_saved": self.dropped,
         }
 
@@ -198,6 +203,7 @@ _ADDED = (
     "delays_s",
     "onsets",
     "missed",
+    "scenes",
 )
 
 

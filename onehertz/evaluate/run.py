@@ -41,7 +41,7 @@ class Plan:
     interval_us: int = 1_000_000
     phases: int = 10
     warm_ups: Sequence[WarmUp] = ("none",)
-    gate: Callable[[GateRule], Deciding] = Gate  # type: ignore[assignment]  # can't learn yet
+    gate: Callable[[GateRule], Deciding] = Gate
 
     @property
     def refresh(self) -> int:
@@ -53,7 +53,8 @@ class Plan:
     ) -> tuple[Course, list[Decided]]:
         """Of a new gate, with so many times the threshold, on the ticks that count."""
         order = course([tick.time_s for tick in one.ticks], warm_up, self.interval_us)
-        rule = replace(self.rule, threshold=self.rule.threshold * factor)
+        threshold = self.rule.threshold * factor
+        rule = replace(self.rule, threshold=threshold, feedback=bool(lessons))
         decided = decide(self.gate(rule), one.ticks, order, one.source.name, lessons)
         return order, decided[order.judged_from :]
 
@@ -183,6 +184,7 @@ def decision_lines(sources: Sequence[Path], panel: Panel, plan: Plan) -> Iterato
                 "because": single.because,
                 "score": round(single.score, 3),
                 "sameas_s": round(one.ticks[single.same_as].time_s, 6),
+                **({} if single.scene is None else {"scene": single.scene}),
             }
 
 

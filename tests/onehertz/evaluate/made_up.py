@@ -15,6 +15,7 @@ from producers.sources.base import Image
 from schemas.messages import Box
 from vision.gate import Decision, GateRule
 from vision.jpeg import Luma
+from vision.scene import Scene
 
 RULE = GateRule(audit_rate=0.0, refresh_us=3_600_000_000)
 
@@ -76,13 +77,14 @@ class ScriptedGate:
     """Keeps the frames that it is told to, and remembers what it was taught."""
 
     kept: Sequence[bool]
+    scene: Scene | None = None
     times_us: list[int] = field(default_factory=list)
     taught: list[tuple[str, Boxes | None]] = field(default_factory=list)
 
     def decide(self, luma: Luma, frame: str, captured_at_us: int) -> Decision:
         kept = self.kept[len(self.times_us)]
         self.times_us.append(captured_at_us)
-        return Decision(kept, "changed" if kept else None, 1.0)
+        return Decision(kept, "changed" if kept else None, 1.0, self.scene)
 
     def learn(self, frame: str, boxes: Boxes | None) -> bool:
         self.taught.append((frame, boxes))

@@ -99,6 +99,22 @@ def test_labels_judge_without_a_model(tmp_path: Path) -> None:
     assert row["by_class"]["object"]["objects"] == 1
 
 
+def test_the_gate_learns_from_somebody_elses_detections(tmp_path: Path, people: str) -> None:
+    """Of a detector that sees nobody: what sets the gate off tells it that it does not matter."""
+    frames = [json.loads(line) for line in run(people, "--decisions").stdout.splitlines()]
+    boxes = tmp_path / "boxes.jsonl"
+    boxes.write_text(
+        "".join(
+            json.dumps({"source": one["source"], "frame_index": one["frame_index"], "boxes": []})
+            + "\n"
+            for one in frames
+        )
+    )
+    learnt = run(people, "--decisions", "--detections", str(boxes)).stdout.splitlines()
+    taught = [json.loads(line)["kept"] for line in learnt]
+    assert sum(taught) < sum(one["kept"] for one in frames)
+
+
 def test_a_sweep_tells_accuracy_and_cost_of_each_variant(clip: str) -> None:
     found = rows(clip, "--sweep")
     assert {(row["jpeg_quality"], row["interval_s"]) for row in found} == {

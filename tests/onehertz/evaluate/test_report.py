@@ -121,6 +121,25 @@ def test_the_gate_is_tried_with_a_grid_of_thresholds_about_its_own() -> None:
     assert [at for name, at in found.curves if name == GATE] == sorted(tried)
 
 
+def test_what_happened_to_whole_pictures_is_counted() -> None:
+    found = result(None, [[]] * 3, gate=lambda rule: ScriptedGate([True] * 3, "moved"))
+    assert total_row([found.figures, found.figures], "model")["scenes"] == {"moved": 6}
+    assert row([True, False], [], [])["scenes"] == {}
+
+
+@pytest.mark.parametrize(("taught", "expects"), [({}, False), ({0: [PERSON]}, True)])
+def test_the_gate_expects_feedback_where_there_is_a_teacher(taught: dict, expects: bool) -> None:
+    rules = []
+
+    def gate(rule) -> ScriptedGate:
+        rules.append(rule)
+        return ScriptedGate([True])
+
+    one = a_pass([1], {"model": [[]]})
+    results([one], Plan(RULE, gate=gate), {"model": judge_of("model")}, {"x": lambda _: taught})
+    assert {rule.feedback for rule in rules} == {expects}
+
+
 def test_the_worst_tick_is_told_with_the_frame_that_it_equals() -> None:
     found = row([True, True, False], [], [], [PERSON])
     assert (found["f1_worst"], found["worst_at_s"]) == (0.0, 2.0)
