@@ -42,6 +42,9 @@ CounterName = Literal[
     "onehertz_signature_fallbacks_total",
     # Counter: frames whose luma is too busy for a signature: sent without. Labels: stage.
     "onehertz_signatures_left_out_total",
+    # Counter: ticks at which something happened to the whole picture: moved, switched; or is the
+    # matter with it: blind, frozen. Labels: stage, scene.
+    "onehertz_scenes_total",
     # Counter: alert changes. Labels: rule, change.
     "onehertz_alerts_total",
 ]
@@ -75,6 +78,7 @@ LABELS: Final[dict[str, tuple[str, ...]]] = {
     "onehertz_landed_files_total": ("stage", "status"),
     "onehertz_dead_letters_total": ("stage", "reason"),
     "onehertz_alerts_total": ("rule", "change"),
+    "onehertz_scenes_total": ("stage", "scene"),
     "onehertz_lag_records": ("stage", "partition"),
     "onehertz_model_info": ("model", "backend", "device", "precision"),
 }

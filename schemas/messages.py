@@ -43,7 +43,7 @@ MissingReason = Literal[
     "unreachable", "refused", "wrong-password", "stalled", "undecodable", "spool-full"
 ]
 RejectReason = Literal[
-    "clock", "late", "undecodable", "too-small", "too-large", "malformed", "stale"
+    "clock", "late", "undecodable", "too-small", "too-large", "malformed", "stale", "frozen"
 ]
 KeepReason = Literal["first", "changed", "audit", "refresh", "off"]
 Status = Literal["captured", "kept", "inferred", "unchanged", "rejected", "missing"]

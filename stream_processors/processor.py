@@ -26,8 +26,9 @@ from schemas.messages import (
 from stream_processors.downscale import downscale
 from stream_processors.settings import GateSettings
 from vision import jpeg
-from vision.gate import Gate, UnreadableState
+from vision.gate import Decision, Gate, UnreadableState
 from vision.jpeg import BadJpeg, JpegHeader, Luma
+from vision.scene import Scene
 from vision.signature import BadSignature, decode_signature
 
 STAGE: Final = "gate"
@@ -50,6 +51,7 @@ class Outcome:
     record: GatedRecord | None
     dead: InvalidMessage | None = None
     fell_back: bool = False  # a signature was of no use, so the frame itself was decoded
+    scene: Scene | None = None  # what became of the picture as a whole
 
 
 class _State(msgspec.Struct, array_like=True, frozen=True):
@@ -140,11 +142,12 @@ class CameraGate:
                 return self._keep_as_told(record, record.because, header, common)
             seen = _look(record, header)
             common |= {"width": header.width, "height": header.height}
-            gate, because, score = self._decide(seen, header, record.frame, at_us)
-            if because is None:
+            gate, decision = self._decide(seen, header, record.frame, at_us)
+            if decision is not None and not decision.kept:
                 self._gate = gate
-                same = Unchanged(**common, same_as=self._state.kept_frame, score=score)
-                return Outcome(same, fell_back=seen.fell_back)
+                return Outcome(
+                    self._dropped(decision, common), None, seen.fell_back, decision.scene
+                )
             small = self._downscaled(record, header)
         except BadJpeg as error:
             return Outcome(_rejected(common, error.reason, error.detail), error)
@@ -152,8 +155,16 @@ class CameraGate:
         self._state = msgspec.structs.replace(
             self._state, kept_frame=record.frame, size=header.size, signed=seen.signed
         )
-        kept = Kept(**common, jpeg=small, because=because, score=score)
-        return Outcome(kept, fell_back=seen.fell_back)
+        if decision is None or decision.because is None:
+            off = Kept(**common, jpeg=small, because="off", score=0.0)
+            return Outcome(off, fell_back=seen.fell_back)
+        kept = Kept(**common, jpeg=small, because=decision.because, score=decision.score)
+        return Outcome(kept, None, seen.fell_back, decision.scene)
+
+    def _dropped(self, decision: Decision, common: dict[str, Any]) -> Unchanged | Rejected:
+        if decision.scene == "frozen":
+            return _rejected(common, "frozen", "the same picture bit for bit, again and again")
+        return Unchanged(**common, same_as=self._state.kept_frame, score=decision.score)
 
     def _keep_as_told(
         self, record: Captured, because: KeepReason, header: JpegHeader, common: dict[str, Any]
@@ -177,20 +188,19 @@ class CameraGate:
 
     def _decide(
         self, seen: _Seen, header: JpegHeader, frame: str, at_us: int
-    ) -> tuple[Gate, KeepReason | None, float]:
-        """The gate as it is after this frame, why the frame is kept (None: it is not), its score.
+    ) -> tuple[Gate, Decision | None]:
+        """The gate as it is after this frame, and what it says; None: every frame is kept.
 
         The camera's own gate stays as it is: a picture may yet prove bad while it is scaled.
         """
         if not self._settings.enabled:
             # A reference from before would not be the frame that a later one is the same as.
-            return Gate(self._rule), "off", 0.0
+            return Gate(self._rule), None
         gate = copy.copy(self._gate)
         # Two sources of luma differ by more than noise.
         known = self._state.size, self._state.signed
         comparable = self._state.size == (0, 0) or known == (header.size, seen.signed)
-        decision = gate.decide(seen.luma, frame, at_us, comparable=comparable)
-        return gate, decision.because, decision.score
+        return gate, gate.decide(seen.luma, frame, at_us, comparable=comparable)
 
 
 @dataclass(frozen=True, slots=True)

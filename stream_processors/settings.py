@@ -43,6 +43,15 @@ class GateSettings(Section):
             "gate misses is measured",
         ),
     ] = 0.02
+    frozen_after_s: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=3600,
+            description="a camera whose picture has noise, and then is the same bit for bit for so "
+            "long, is frozen: its ticks are rejected, for they do not show what is there; 0: never",
+        ),
+    ] = 60.0
     audit_seed: Annotated[
         int, Field(description="changes which frames are drawn for the audit")
     ] = 0
@@ -83,4 +92,5 @@ class GateSettings(Section):
             refresh_us=round(self.refresh_s * 1_000_000),
             audit_rate=self.audit_rate,
             seed=self.audit_seed,
+            frozen_us=round(self.frozen_after_s * 1_000_000),
         )

@@ -14,8 +14,9 @@ from runtime.outbox import Outbox, Output
 from runtime.recovery import Taken
 from schemas.codec import Received, decode_raw, encode_frame, encode_snapshot, salvage
 from schemas.errors import DecodeError, InvalidMessage
-from schemas.messages import GatedRecord, RawRecord, Rejected, Snapshot, from_us
+from schemas.messages import Captured, GatedRecord, RawRecord, Rejected, Snapshot, from_us
 from stream_processors.processor import STAGE, CameraGate
+from stream_processors.scenes import Scenes
 from stream_processors.settings import GateSettings
 from vision.gate import UnreadableState
 
@@ -48,6 +49,7 @@ class GateStage:
         self._topics = topics
         self._guard = FailureGuard()
         self._cameras: dict[str, CameraGate] = {}
+        self._scenes = Scenes(metrics)
         self.input_id = ""
 
     def own(self, partition: int, taken: Taken) -> None:
@@ -64,6 +66,7 @@ class GateStage:
     def disown_all(self) -> None:
         """Forget all state: it belongs to whoever has the partitions now."""
         self._cameras.clear()
+        self._scenes.forget_all()
         self._outbox.disown_all()
         self._metrics.set("onehertz_cameras", 0, stage=STAGE)
 
@@ -108,6 +111,8 @@ class GateStage:
         )
         if outcome.fell_back:
             self._metrics.count("onehertz_signature_fallbacks_total", stage=STAGE)
+        if isinstance(record, Captured):
+            self._scenes.tell(record.camera, outcome.scene)
         outputs = []
         if outcome.record is not None:
             outputs.append(self._output(outcome.record, origin.partition))

@@ -25,6 +25,7 @@ from tests.stream_processors.ticks import (
     S,
     captured,
     missing,
+    noisy,
     scene,
     slightly_other,
 )
@@ -379,3 +380,24 @@ def test_where_the_luma_came_from_survives_a_restart() -> None:
     other = Line(state=line.gate.state())
     other.offset = line.offset
     assert isinstance(other.take(captured(1, 1, scene(1))), Kept)
+
+
+def test_a_frozen_picture_is_rejected_and_what_comes_after_it_is_kept() -> None:
+    line = Line(GateSettings(audit_rate=0.0, frozen_after_s=20))
+    for n in range(40):
+        line.take(captured(n, n, noisy(n)))
+    frozen = [line.outcome(captured(n, n, noisy(39))) for n in range(40, 80)]
+    assert all(isinstance(one.record, Unchanged) for one in frozen[:19])
+    rejected = [one.record for one in frozen[19:]]
+    assert {one.reason for one in rejected if isinstance(one, Rejected)} == {"frozen"}
+    assert len([one for one in rejected if isinstance(one, Rejected)]) == len(rejected)
+    assert {one.dead for one in frozen} == {None}
+    assert {one.scene for one in frozen[19:]} == {"frozen"}
+    thawed = line.take(captured(80, 80, noisy(80)))
+    assert isinstance(thawed, Kept)
+    assert thawed.because == "changed"
+
+
+def test_every_frame_is_kept_where_the_gate_is_off_frozen_or_not() -> None:
+    line = Line(GateSettings(enabled=False))
+    assert {type(line.take(captured(n, n, noisy(0)))) for n in range(100)} == {Kept}

@@ -30,6 +30,13 @@ def slightly_other(number: int) -> bytes:
     )
 
 
+@cache
+def noisy(number: int) -> bytes:
+    """A scene with noise, fresh for each number."""
+    noise = np.random.default_rng(number).normal(0, 6, (480, 640, 3))
+    return encode_bgr(np.asarray(np.clip(picture(640, 480) + noise, 0, 255), np.uint8), 90)
+
+
 def captured(
     at_s: float, seq: int, jpeg: bytes, *, run: str = "a", width: int = 64, height: int = 48
 ) -> Captured:
