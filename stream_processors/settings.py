@@ -23,9 +23,9 @@ class GateSettings(Section):
             gt=0,
             le=100,
             description="how far a cluster of three tiles must have moved, in multiples of their "
-            "own noise, for a frame to be kept; higher drops and misses more (usual: 8 to 10)",
+            "own noise, for a frame to be kept; higher drops and misses more (usual: 8 to 12)",
         ),
-    ] = 8.0
+    ] = 10.0
     refresh_s: Annotated[
         float,
         Field(

@@ -23,12 +23,11 @@ from vision.scores import f1, matches
 
 Tile = NDArray[np.bool_]  # one per tile
 
-# In steps of 2 %, as the noise that it is added to: a factor of 2 duller, of 4 keener, at most 4
-# duller. On eleven clips, with two detectors, each judged by the other one, that raised what is
-# dropped by a quarter; F1 stayed >= .978 on each but for boxes within .15 of the threshold.
-# At most 8 would drop 1 % more and turn a blind eye to brighter things; a factor of 2.5 at once
-# missed a person in a dark yard.
-_DULLER, _KEENER, _DULLEST = 35, 69, 69
+# In steps of 2 %, as the noise that it is added to: a factor of 1.4 duller, of 4 keener, at most 4
+# duller. On eleven clips, with two detectors, each judged by the other one, F1 stayed >= .976 on
+# each but for boxes within .15 of the threshold. A factor of 2 at once dropped a twentieth more,
+# and missed a person in a dark yard once.
+_DULLER, _KEENER, _DULLEST = 18, 69, 69
 _FORGET = 1  # with each answer, everywhere
 _SAME_F1 = 0.95
 # A box so little above the lowest score ever seen may be there on one frame and gone on the next.

@@ -37,6 +37,8 @@ MAX_SCORE = 999.0
 # Shares of the tiles that have changed. From the first on it may be the camera that moved or shook.
 # From the second on little of the old scene is left; cars that fill a picture reach 0.57.
 _MAYBE_MOVED, _ALL_OTHER = 0.02, 0.6
+# It did where its move takes away half of the change; a bus that fills the picture moves too.
+_EXPLAINED = 0.5
 # Of the reduced luma, so 12 pixels of a 1080p frame: a shaking mast. A box of 48 pixels that is off
 # by as much still has an IoU of .6.
 _SHAKES_PX = 1.5
@@ -46,15 +48,15 @@ _SHAKES_PX = 1.5
 class GateRule:
     """What the gate goes by.
 
-    `threshold`: in multiples of a tile's own noise. With 8, F1 was >= .97 on each of eleven clips
-    (1 but for boxes at the edge of the detector's threshold), with 11 it was .966 (.977).
+    `threshold`: in multiples of a tile's own noise. With 10, F1 of two detectors was >= .959 on each
+    of eleven clips (.986 but for boxes at the edge of their thresholds), with 12 .935 (.942).
     `refresh_us`: a frame is kept at the latest this long after the last kept one.
     `audit_rate`: share of the frames to drop that are kept anyway, drawn by frame id and `seed`.
     `feedback`: whether `learn` will be called, so what it needs is remembered.
     `frozen_us`: a picture that is the same for so long is a fault; 0: never.
     """
 
-    threshold: float = 8.0
+    threshold: float = 10.0
     refresh_us: int = 60_000_000
     audit_rate: float = 0.02
     seed: int = 0
@@ -212,12 +214,13 @@ class Gate:
         if blind or changed < _MAYBE_MOVED:
             return _Look(score, ratios, blind)
         shift = shift_between(tiles.stabilise(memory.kept), stabilised)
-        if shift is not None and hypot(*shift) <= _SHAKES_PX:
+        if shift is not None:
             steady = tiles.differences(shifted(memory.kept, *shift), stabilised) / noise
-            ratios = np.minimum(ratios, steady)
-            score = min(tiles.cluster_score(ratios), MAX_SCORE)
-        elif shift is not None:
-            return _Look(score, ratios, "moved")
+            if hypot(*shift) <= _SHAKES_PX:
+                ratios = np.minimum(ratios, steady)
+                score = min(tiles.cluster_score(ratios), MAX_SCORE)
+            elif float((steady > self._rule.threshold).mean()) < _EXPLAINED * changed:
+                return _Look(score, ratios, "moved")
         return _Look(score, ratios, "switched" if changed > _ALL_OTHER else None)
 
     def _because(

@@ -82,11 +82,11 @@ def test_boxes_that_change_make_the_tiles_under_them_keen_again(still: Field) ->
 def test_a_box_that_flickers_at_the_threshold_is_no_change(still: Field) -> None:
     camera = Camera()
     camera.show(still, SOMEBODY, box(0.1, 0.1, score=0.5))
-    for _ in range(20):
+    for _ in range(40):
         flickering = box(0.2, 0.2, score=0.58)
         shown = (SOMEBODY, flickering) if camera.seconds % 2 else (SOMEBODY,)
         flagged(camera, still, 3, *shown)
-    assert flagged(camera, still, 30, SOMEBODY) <= 1
+    assert flagged(camera, still, 30, SOMEBODY) <= 3, "as good as without the flicker"
 
 
 def test_a_reference_that_could_not_be_inferred_forces_the_next_keep(still: Field) -> None:
