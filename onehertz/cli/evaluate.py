@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Final
 
 import click
+from rich.console import Console
+from rich.progress import track
 
 from inference_worker.detector import Detector
 from inference_worker.loading import load_detector
@@ -120,7 +122,11 @@ def gate(
     elif swept:
         _tell(sweep(sources, panel.detectors, plan.rule, plan.interval_us), as_json, print_sweep)
     else:
-        results = all_results(sources, panel, plan)
+        screen = Console(stderr=True)
+        progress = track(
+            sources, "evaluating", console=screen, transient=True, disable=not screen.is_terminal
+        )
+        results = all_results(progress, panel, plan)
         if plot is not None:
             write_plot(plot, results)
         if sheet_path is not None:

@@ -133,7 +133,10 @@ def _missed(row: Row) -> Iterator[str]:
     missed = row["objects_missed"]
     if not missed:
         return
-    yield f"objects seen on two ticks or more that no kept frame shows: {len(missed)}"
+    yield (
+        f"objects seen on two ticks or more that no kept frame shows: {len(missed)}, of which"
+        f" {row['objects_missed_sure']} more than 0.15 above the judge's threshold"
+    )
     for one in missed[:_LISTED]:
         doubt = "" if one["sure"] else ", doubtful"
         yield (

@@ -10,6 +10,7 @@ object.
 from __future__ import annotations
 
 import csv
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -102,14 +103,15 @@ def _mot(path: Path) -> Iterator[tuple[int, Label | None]]:
         if not row:
             continue
         try:
-            frame, track = int(row[0]), int(row[1])
-            left, top, width, height, flag = (float(value) for value in row[2:7])
-        except (ValueError, IndexError) as error:
+            # Some tools write all of them as 1.0, 2.0 …
+            frame, track, left, top, width, height, flag = map(_finite, row[:7])
+        except ValueError as error:
             raise UserError(
                 f"{path}, line {number}: expected frame,id,left,top,width,height,flag"
             ) from error
         # A row to be ignored still says that the frame was looked at.
-        yield frame, Label("object", track, left, top, width, height) if flag else None
+        label = Label("object", int(track), left, top, width, height) if flag else None
+        yield int(frame), label
 
 
 def _yolo(folder: Path) -> Iterator[tuple[int, Label | None]]:
@@ -137,13 +139,20 @@ def _yolo_label(path: Path, place: int, line: str, names: list[str]) -> Label:
     words = line.split()
     try:
         kind = int(words[0])
-        x, y, width, height = (float(word) for word in words[1:5])
+        x, y, width, height = map(_finite, words[1:5])
     except (ValueError, IndexError) as error:
         raise UserError(
             f"{path}, line {place}: expected class centre_x centre_y width height"
         ) from error
     name = names[kind].strip() if 0 <= kind < len(names) else f"class {kind}"
     return Label(name, None, x - width / 2, y - height / 2, width, height)
+
+
+def _finite(word: str) -> float:
+    value = float(word)
+    if not math.isfinite(value):
+        raise ValueError(word)
+    return value
 
 
 def _text(path: Path) -> str:

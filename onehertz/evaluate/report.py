@@ -91,6 +91,8 @@ class Figures:
     f1_nonempty: list[float] = field(default_factory=list)
     delays_s: list[float] = field(default_factory=list)
     onsets: int = 0
+    sure_onsets: int = 0
+    sure_caught: int = 0
     missed: list[Missed] = field(default_factory=list)
     breakdown: Breakdown = field(default_factory=Breakdown)
     scenes: Counter[str] = field(default_factory=Counter)
@@ -123,16 +125,21 @@ class Figures:
                 self.worst = Worst(one.f1, source, ticks[number], ticks[same_as])
 
     def add_objects(
-        self, fates: Sequence[Fate], never_shown: Sequence[Missed], interval_s: float
+        self,
+        fates: Sequence[Fate],
+        never_shown: Sequence[Missed],
+        interval_s: float,
+        doubtful: float,
     ) -> None:
         """Those of the same pass."""
         self.missed += never_shown
-        self.onsets += sum(fate.appears for fate in fates)
-        self.delays_s += [
-            fate.delay_ticks * interval_s
-            for fate in fates
-            if fate.appears and fate.delay_ticks is not None
-        ]
+        for fate in (one for one in fates if one.appears):
+            sure = fate.object.best.score >= doubtful
+            self.onsets += 1
+            self.sure_onsets += sure
+            if fate.delay_ticks is not None:
+                self.delays_s.append(fate.delay_ticks * interval_s)
+                self.sure_caught += sure
 
     def add(self, other: Figures) -> None:
         """Those of another source, tick by tick."""
@@ -164,9 +171,11 @@ class Figures:
             "presence_missed_most": self.most_missed,
             "onsets": self.onsets,
             "onset_recall": share(len(self.delays_s), self.onsets),
+            "onset_recall_sure": share(self.sure_caught, self.sure_onsets),
             "onset_delay_s": _mean(self.delays_s),
             "onset_delay_p95_s": _quantile(self.delays_s, 0.95),
             "objects_missed": [one.row() for one in self.missed],
+            "objects_missed_sure": sum(one.sure for one in self.missed),
             "by_class": {name: c.row() for name, c in sorted(self.breakdown.by_class.items())},
             "by_size": {name: c.row() for name, c in sorted(self.breakdown.by_size.items())},
             "scenes": dict(self.scenes),
@@ -202,6 +211,8 @@ _ADDED = (
     "f1_nonempty",
     "delays_s",
     "onsets",
+    "sure_onsets",
+    "sure_caught",
     "missed",
     "scenes",
 )

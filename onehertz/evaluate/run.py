@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
@@ -77,7 +77,7 @@ class Result:
         return self.judge, self.feedback, self.warm_up
 
 
-def all_results(sources: Sequence[Path], panel: Panel, plan: Plan) -> list[Result]:
+def all_results(sources: Iterable[Path], panel: Panel, plan: Plan) -> list[Result]:
     """Of each source, judge and warm-up. Raises UserError: a source is no video."""
     found = []
     for place, source in enumerate(sources):
@@ -161,7 +161,7 @@ def _add_objects(
     aspect = one.ticks[0].width / one.ticks[0].height
     found = fates(objects(seen, numbers, aspect), numbers, kept)
     lost = missed(str(one.source), one.ticks, found, seen.doubtful)
-    figures.add_objects(found, lost, one.interval_us / 1e6)
+    figures.add_objects(found, lost, one.interval_us / 1e6, seen.doubtful)
     figures.breakdown.add(break_down(one.ticks, decided, seen, found))
 
 

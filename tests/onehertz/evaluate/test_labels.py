@@ -23,7 +23,7 @@ def corners(box) -> tuple[float, ...]:
 
 def test_mot_frames_count_from_one_and_rows_with_flag_zero_are_ignored(tmp_path: Path) -> None:
     labels = Labels(
-        mot(tmp_path, "1,7,64,48,128,240,1,-1,-1,-1", "26,7,0,0,640,480,0", "51,9,0,0,64,48,1")
+        mot(tmp_path, "1,7,64,48,128,240,1,-1,-1,-1", "26.0,7.0,0,0,640,480,0", "51,9,0,0,64,48,1")
     )
     seen = labels.seen(a_pass([1, 1, 1]))
     assert [[corners(box) for box in boxes] for boxes in seen.boxes] == [
@@ -80,6 +80,7 @@ def test_the_number_of_the_first_frame_can_be_told(tmp_path: Path) -> None:
     [
         ("gt.txt", "1,7,64,48\n", "line 1: expected frame,id"),
         ("gt.txt", "\n\n1,7,64,48,x,240,1\n", "line 3"),
+        ("gt.txt", "1,7,64,48,nan,240,1\n", "line 1: expected frame,id"),
         ("gt.txt", "", "holds no labels"),
         ("labels/frame.txt", "0 0.5 0.5 0.1 0.1\n", "number of its frame"),
         ("labels/3.txt", "0 0.5 0.5\n", "line 1: expected class"),

@@ -70,6 +70,15 @@ def test_an_object_of_two_ticks_that_no_kept_frame_shows_is_listed() -> None:
     assert row(None, [], [PERSON], [], [])["objects_missed"] == []  # on one tick only
 
 
+def test_what_is_missed_and_was_never_sure_is_told_apart() -> None:
+    faint = box(0.6, label="dog", score=0.5)
+    found = row([True, False, False], [], [PERSON, faint], [PERSON, faint])
+    assert (found["onset_recall"], found["onset_recall_sure"]) == (0.0, 0.0)
+    assert (len(found["objects_missed"]), found["objects_missed_sure"]) == (2, 1)
+    found = row([True, False, False], [], [faint], [faint])
+    assert (found["onset_recall"], found["onset_recall_sure"]) == (0.0, None)
+
+
 def test_an_onset_that_is_caught_late_tells_its_delay() -> None:
     found = row([True, False, False, True], [], [PERSON], [PERSON], [PERSON])
     assert (found["onsets"], found["onset_recall"], found["onset_delay_s"]) == (1, 1.0, 2.0)
@@ -98,7 +107,7 @@ def test_an_onset_that_is_missed_is_not_made_up_for_by_what_was_there_before() -
 def test_a_delay_is_told_in_seconds() -> None:
     late = Fate(Object("person", [1, 2], [PERSON] * 2), appears=True, delay_ticks=1)
     figures = Figures()
-    figures.add_objects([late], [], interval_s=2.0)
+    figures.add_objects([late], [], interval_s=2.0, doubtful=0.6)
     assert figures.row("clip", "model")["onset_delay_s"] == 2.0
 
 
