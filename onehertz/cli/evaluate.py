@@ -107,8 +107,8 @@ def gate(
 
     A dropped tick has the boxes of the last kept one; they are compared with what the judge sees on
     the tick itself (F1 at IoU 0.5, 1 where both are empty; the tolerant one leaves out boxes less
-    than 0.15 above the judge's threshold). The oracle drops all that a gate could which knew that
-    beforehand. Ticks that are drawn for the audit count as kept. docs/evaluate.md has the rest.
+    than 0.15 above the judge's threshold). The oracle is a gate that knew that beforehand. Ticks
+    that are drawn for the audit count as kept. docs/evaluate.md has the rest.
     """
     wanted = wanted.checked(len(sources), settings.infer.model)
     check_plot(plot)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -77,13 +77,13 @@ class Panel:
         ]
 
     @property
-    def detectors(self) -> Sequence[Detector]:
-        """The models among the judges."""
-        return [self._detectors[name] for name in self._models]
+    def detectors(self) -> Mapping[str, Detector]:
+        """The models among the judges, by name."""
+        return {name: self._detectors[name] for name in self._models}
 
     def read(self, place: int, source: Path, interval_us: int, phases: int) -> list[Pass]:
         """Passes over the source, which is the one at that place. Raises UserError: no video."""
-        passes = read(source, interval_us, phases, list(self._detectors.values()))
+        passes = read(source, interval_us, phases, self._detectors)
         if self._labels:
             passes = [self._labels[place].labelled(one) for one in passes]
         return passes
@@ -91,7 +91,7 @@ class Panel:
     def judges(self, place: int) -> Mapping[str, Judge]:
         """Of the source at that place, by name."""
         found: dict[str, Judge] = {
-            name: partial(_seen, self._detectors[name]) for name in self._models
+            name: partial(_seen, name, detector) for name, detector in self.detectors.items()
         }
         if self._labels:
             found[LABELS] = self._labels[place].seen
@@ -109,5 +109,5 @@ def _lessons(name: str, one: Pass) -> Lessons:
     return dict(enumerate(one.seen[name]))
 
 
-def _seen(detector: Detector, one: Pass) -> Seen:
-    return Seen(detector.name, one.seen[detector.name], detector.score_threshold + DOUBT)
+def _seen(name: str, detector: Detector, one: Pass) -> Seen:
+    return Seen(name, one.seen[name], detector.score_threshold + DOUBT)

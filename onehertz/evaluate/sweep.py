@@ -7,7 +7,7 @@ before any JPEG, on every tick of the interval that is asked for.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
@@ -60,7 +60,7 @@ class Lane:
     boxes: dict[str, list[Boxes]] = field(default_factory=dict)
     detect_ms: dict[str, list[float]] = field(default_factory=dict)
 
-    def add(self, image: Image, name: str, at_us: int, detectors: Sequence[Detecting]) -> None:
+    def add(self, image: Image, name: str, at_us: int, detectors: Mapping[str, Detecting]) -> None:
         """One more tick."""
         jpeg = self.variant.encode(image)
         header = inspect(jpeg)
@@ -70,10 +70,10 @@ class Lane:
         self.lumas.append(luma)
         self.gate_ms.append(decode_ms + decide_ms)
         self.sizes.append(len(jpeg))
-        for detector in detectors:
+        for model, detector in detectors.items():
             (boxes,), detect_ms = _timed(lambda: detector.detect([decode_bgr(jpeg, header)]))  # noqa: B023 (called at once)
-            self.boxes.setdefault(detector.name, []).append(boxes)
-            self.detect_ms.setdefault(detector.name, []).append(detect_ms)
+            self.boxes.setdefault(model, []).append(boxes)
+            self.detect_ms.setdefault(model, []).append(detect_ms)
 
 
 def _timed(work: Callable[[], Result]) -> tuple[Result, float]:
@@ -90,21 +90,21 @@ def variants(height: int) -> list[Variant]:
 
 
 def sweep(
-    sources: Sequence[Path], detectors: Sequence[Detecting], rule: GateRule, interval_us: int
+    sources: Sequence[Path], detectors: Mapping[str, Detecting], rule: GateRule, interval_us: int
 ) -> Iterator[Row]:
     """What `--sweep` prints: a row for each source, model and variant. Raises UserError."""
     for source in sources:
         lanes: list[Lane] = []
-        truth: dict[str, list[Boxes]] = {detector.name: [] for detector in detectors}
+        truth: dict[str, list[Boxes]] = {model: [] for model in detectors}
         for number, time_s, image in frames_at(source, served_at(source, interval_us)):
             lanes = lanes or [Lane(one, Gate(rule)) for one in variants(image.shape[0])]
-            for detector in detectors:
-                truth[detector.name] += detector.detect([image])
+            for model, detector in detectors.items():
+                truth[model] += detector.detect([image])
             for lane in lanes:
                 lane.add(image, f"{source.name}:{number}", round(time_s * 1e6), detectors)
-        for name, boxes in truth.items():
-            for row in rows(lanes, name, boxes, rule, interval_us):
-                yield {"source": str(source), "model": name} | row
+        for model, boxes in truth.items():
+            for row in rows(lanes, model, boxes, rule, interval_us):
+                yield {"source": str(source), "model": model} | row
 
 
 def rows(

@@ -29,10 +29,6 @@ _BATCH = 8
 class Detecting(Protocol):
     """`inference_worker.detector.Detector`, as far as it is needed here."""
 
-    @property
-    def name(self) -> str:
-        """The model's."""
-
     def detect(self, images: Sequence[Image]) -> Sequence[Boxes]:
         """See `Detector.detect`."""
 
@@ -51,8 +47,10 @@ class Pass:
     seen: Mapping[str, Sequence[Boxes]]
 
 
-def read(source: Path, interval_us: int, phases: int, detectors: Sequence[Detecting]) -> list[Pass]:
-    """So many passes, their first ticks spread over one interval.
+def read(
+    source: Path, interval_us: int, phases: int, detectors: Mapping[str, Detecting]
+) -> list[Pass]:
+    """So many passes, their first ticks spread over one interval. `detectors`: by name.
 
     Raises UserError where the file is no video.
     """
@@ -64,7 +62,7 @@ def read(source: Path, interval_us: int, phases: int, detectors: Sequence[Detect
     pictures = _as_sent(frames_at(source, {index for one in served for index in one}))
     while batch := list(islice(pictures, _BATCH)):
         images = [image for _, image in batch]
-        seen = zip(*(detector.detect(images) for detector in detectors), strict=True)
+        seen = zip(*(detector.detect(images) for detector in detectors.values()), strict=True)
         for (tick, _), found in zip(batch, seen if detectors else [()] * len(batch), strict=True):
             ticks[tick.frame_index], boxes[tick.frame_index] = tick, found
     return [
@@ -74,8 +72,8 @@ def read(source: Path, interval_us: int, phases: int, detectors: Sequence[Detect
             interval_us,
             [ticks[index] for index in one if index in ticks],
             {
-                detector.name: [boxes[index][place] for index in one if index in ticks]
-                for place, detector in enumerate(detectors)
+                name: [boxes[index][place] for index in one if index in ticks]
+                for place, name in enumerate(detectors)
             },
         )
         for offset_us, one in zip(offsets, served, strict=True)

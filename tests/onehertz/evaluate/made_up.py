@@ -95,7 +95,6 @@ class ScriptedGate:
 class CountingDetector:
     """Sees a person on each picture, further right the brighter it is."""
 
-    name: str = "counting"
     score_threshold: float = 0.4
     images: int = 0
 

@@ -15,7 +15,7 @@ def panel(wanted: Wanted, loaded: list[str] | None = None, **kwargs) -> Panel:
     def load(name: str):
         if loaded is not None:
             loaded.append(name)
-        return CountingDetector(name)
+        return CountingDetector()
 
     return Panel(wanted, load, **kwargs)
 
@@ -73,5 +73,5 @@ def test_where_nobody_judges_only_the_teacher_is_loaded() -> None:
 def test_a_model_that_judges_and_teaches_is_loaded_once() -> None:
     loaded: list[str] = []
     wanted = Wanted(models=("a", "b"), feedback=("b", "a")).checked(1, "default")
-    assert [one.name for one in panel(wanted, loaded).detectors] == ["a", "b"]
+    assert list(panel(wanted, loaded).detectors) == ["a", "b"]
     assert loaded == ["a", "b"]

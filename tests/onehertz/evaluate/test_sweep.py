@@ -64,7 +64,7 @@ def test_rarer_ticks_go_through_a_gate_of_their_own() -> None:
 
 def test_each_model_is_measured_on_each_variant_of_each_source(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.mp4", range(6), Fraction(1, 2))
-    found = list(sweep([clip], [CountingDetector("a"), CountingDetector("b")], RULE, 1_000_000))
+    found = list(sweep([clip], {"a": CountingDetector(), "b": CountingDetector()}, RULE, 1_000_000))
     assert [one["model"] for one in found] == ["a"] * 7 + ["b"] * 7
     native, *coarser = found[:5]
     assert (native["height"], native["jpeg_quality"], native["frames"]) == (96, 85, 3)

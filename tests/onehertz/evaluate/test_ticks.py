@@ -22,7 +22,7 @@ def clip(tmp_path: Path) -> Path:
 
 
 def test_passes_begin_a_share_of_the_interval_apart(clip: Path) -> None:
-    passes = read(clip, SECOND_US, 5, [])
+    passes = read(clip, SECOND_US, 5, {})
     assert [one.offset_us for one in passes] == [0, 200_000, 400_000, 600_000, 800_000]
     assert [[tick.frame_index for tick in one.ticks] for one in passes[:2]] == [
         [0, 5, 10, 15],
@@ -33,8 +33,8 @@ def test_passes_begin_a_share_of_the_interval_apart(clip: Path) -> None:
 
 
 def test_a_frame_that_serves_several_passes_is_detected_once_by_each_model(clip: Path) -> None:
-    one, other = CountingDetector("one"), CountingDetector("other")
-    passes = read(clip, 2 * SECOND_US, 40, [one, other])
+    one, other = CountingDetector(), CountingDetector()
+    passes = read(clip, 2 * SECOND_US, 40, {"one": one, "other": other})
     served = {tick.frame_index for a in passes for tick in a.ticks}
     assert one.images == other.images == len(served) <= 20
     for a in passes:
@@ -43,7 +43,7 @@ def test_a_frame_that_serves_several_passes_is_detected_once_by_each_model(clip:
 
 
 def test_what_a_model_sees_belongs_to_its_tick(clip: Path) -> None:
-    (one,) = read(clip, SECOND_US, 1, [CountingDetector()])
+    (one,) = read(clip, SECOND_US, 1, {"counting": CountingDetector()})
     ((_, _, image),) = frames_at(clip, [10])
     ((alone,),) = CountingDetector().detect([image])
     assert one.seen["counting"][2][0].x1 == pytest.approx(alone.x1, abs=0.005)
@@ -61,7 +61,7 @@ def test_a_tick_whose_picture_is_broken_is_served_by_its_neighbour_or_left_out(
 ) -> None:
     clip = write_clip(tmp_path / "clip.avi", range(8), Fraction(1, 1), codec="mjpeg")
     spoil_picture(clip, 3)
-    (one,) = read(clip, SECOND_US, 1, [CountingDetector()])
+    (one,) = read(clip, SECOND_US, 1, {"counting": CountingDetector()})
     assert [tick.frame_index for tick in one.ticks] == [0, 1, 2, 4, 5, 6, 7]
     assert len(one.seen["counting"]) == 7
     assert [number for number, _, _ in frames_at(clip, [2, 3, 4])] == [2, 4]
@@ -71,4 +71,4 @@ def test_what_is_no_video_is_told(tmp_path: Path) -> None:
     notes = tmp_path / "notes.mp4"
     notes.write_text("no video")
     with pytest.raises(UserError, match=r"notes\.mp4"):
-        read(notes, SECOND_US, 1, [])
+        read(notes, SECOND_US, 1, {})
