@@ -77,8 +77,10 @@ def _known(seen: Seen, numbers: Sequence[int]) -> list[Object]:
 def follow(ticks: Sequence[tuple[int, Boxes]], aspect: float = 1.0) -> list[Object]:
     """Objects of (tick number, boxes), the numbers rising; in the order in which they appear."""
     found: list[Object] = []
+    near: list[Object] = []
     for number, boxes in ticks:
-        near = [one for one in found if number - one.ticks[-1] <= _LOST_AFTER]
+        near = [one for one in near if number - one.ticks[-1] <= _LOST_AFTER]
+        appeared: list[Object] = []
         for group in sorted({group_of(box.label) for box in boxes}):
             here = [box for box in boxes if group_of(box.label) == group]
             known = [one for one in near if one.group == group]
@@ -87,7 +89,9 @@ def follow(ticks: Sequence[tuple[int, Boxes]], aspect: float = 1.0) -> list[Obje
                 if place in partners:
                     known[partners[place]].add(number, box)
                 else:
-                    found.append(Object(group, [number], [box]))
+                    appeared.append(Object(group, [number], [box]))
+        near += appeared
+        found += appeared
     return found
 
 
