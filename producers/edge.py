@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from producers.settings import GatePlace
 from vision.gate import Because, Gate, GateRule
@@ -45,11 +45,16 @@ class References:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """What the gate says of a frame: `because` it is kept, or it is the same as `same_as`."""
+    """What the gate says of a frame: why it is kept, or what it equals.
+
+    A `frozen` one is neither: the camera shows the same picture bit for bit, and nobody knows what
+    is there.
+    """
 
     because: Because | None
     score: float
     same_as_us: int  # capture time; of the frame itself where it is kept
+    frozen: bool
     size: tuple[int, int]
     gate: Gate
 
@@ -59,9 +64,9 @@ class EdgeGate:
 
     def __init__(self, camera: str, rule: GateRule, references: References) -> None:
         self._camera = camera
-        self._rule = rule
+        self._rule = replace(rule, feedback=False)  # detections are not heard of here
         self._references = references
-        self._gate = Gate(rule)
+        self._gate = Gate(self._rule)
         self._kept_us: int | None = None
         self._size = (0, 0)
 
@@ -77,7 +82,8 @@ class EdgeGate:
             gate, comparable = copy.copy(self._gate), size == self._size
         decision = gate.decide(luma, frame, captured_us, comparable=comparable)
         same_as_us = captured_us if decision.kept else kept_us
-        return Weighed(decision.because, decision.score, same_as_us, size, gate)
+        frozen = decision.scene == "frozen"
+        return Weighed(decision.because, decision.score, same_as_us, frozen, size, gate)
 
     def settle(self, weighed: Weighed) -> None:
         """The frame is on its way. One that no JPEG could be made of changes nothing."""

@@ -19,6 +19,7 @@ from schemas.messages import (
     from_us,
 )
 
+FROZEN = "frozen: the camera gives the same picture again and again"
 Clock = Callable[[], int]  # µs since 1970
 
 
@@ -56,7 +57,9 @@ class Recorder:
         size = prepared.width, prepared.height
         weighed = gate.weigh(prepared.luma, frame_id(self.camera, at_us), at_us, size)
         record: RawRecord
-        if weighed.because is None:
+        if weighed.frozen:
+            record = self._missing(seq, SourceError("stalled", FROZEN), took_us)
+        elif weighed.because is None:
             record = Unchanged(
                 **self._tick(seq, took_us),
                 width=prepared.width,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from producers.edge import NO_EDGE_GATES, EdgeGate, EdgeGates, References
 from producers.encoder import Encoder
-from producers.records import Recorder
+from producers.records import FROZEN, Recorder
 from producers.role import live_outlet
 from producers.settings import SpoolSettings
 from producers.sources.base import Image, Picture, SourceError
@@ -136,6 +136,25 @@ def test_another_resolution_is_kept() -> None:
     half = camera.take(np.ascontiguousarray(scene(1, (640, 320))[::2, ::2]))
     assert isinstance(half, Captured)
     assert half.because == "changed"
+
+
+def test_a_frozen_picture_is_missing_and_not_the_same_and_the_first_one_after_it_is_kept() -> None:
+    camera = Camera(GateRule(audit_rate=0.0, frozen_us=20 * S))
+    random = np.random.default_rng(2)
+
+    def noisy() -> Image:
+        noise = random.normal(0, 6, (96, 160, 3))
+        return np.asarray(np.clip(scene(1) + noise, 0, 255), np.uint8)
+
+    for _ in range(50):
+        assert not isinstance(camera.take(noisy()), Missing)
+    still = noisy()
+    records = [camera.take(still) for _ in range(40)]
+    frozen = [record for record in records if isinstance(record, Missing)]
+    assert records[-len(frozen) :] == frozen
+    assert len(frozen) == 20
+    assert {(one.reason, one.detail) for one in frozen} == {("stalled", FROZEN)}
+    assert isinstance(camera.take(noisy()), Captured)
 
 
 def test_a_new_run_keeps_its_first_frame() -> None:
