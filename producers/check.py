@@ -124,6 +124,8 @@ def advice_on(found: Checked, settings: CameraSettings) -> list[str]:
         )
     if found.fps is not None and found.fps * settings.interval_s < 1:
         advice.append(f"the camera sends {found.fps:g} frames a second: set interval_s to match")
+    if settings.gate == "edge" and settings.signature:
+        advice.append("leave signature out: with gate: edge nobody looks at it")
     return advice
 
 

@@ -91,6 +91,8 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
         ),
         ({"fps": 0.5}, {}, "sends 0.5 frames a second"),
         ({"width": 1920, "height": 1080, "fps": 25.0, "key_interval_s": 1.0}, {}, None),
+        ({}, {"gate": "edge", "signature": True}, "leave signature out"),
+        ({}, {"gate": "edge"}, None),
     ],
 )
 def test_advice_is_given_where_something_costs(
