@@ -89,6 +89,9 @@ class Courier:
             else:
                 self._fly(tick, None, now_us)
         if to_disk:
+            # Not one tick on disk without those before it: it may be the same as one of them.
+            cameras = {tick.camera for tick in to_disk}
+            self._keep(one for one in self._flights.values() if one.tick.camera in cameras)
             self._spool.append(to_disk)
 
     def step(self, now_us: int, wall_us: int) -> list[Lost]:
@@ -138,11 +141,15 @@ class Courier:
         for flight in self._flights.values():
             if now_us - flight.sent_us < self._limits.persist_after_us:
                 break
-            if flight.row is None:
-                late.append(flight)
-        if late:
-            rows = self._spool.append([flight.tick for flight in late])
-            for flight, row in zip(late, rows, strict=True):
+            late.append(flight)
+        self._keep(late)
+
+    def _keep(self, flights: Iterable[_Flight]) -> None:
+        """Put on disk those that are not there yet."""
+        bare = [flight for flight in flights if flight.row is None]
+        if bare:
+            rows = self._spool.append([self._known(flight.tick) for flight in bare])
+            for flight, row in zip(bare, rows, strict=True):
                 flight.row = row
 
     def _replay(self, now_us: int) -> None:
