@@ -48,8 +48,8 @@ _SHAKES_PX = 1.5
 class GateRule:
     """What the gate goes by.
 
-    `threshold`: in multiples of a tile's own noise. With 10, F1 of two detectors was >= .959 on each
-    of eleven clips (.986 but for boxes at the edge of their thresholds), with 12 .935 (.942).
+    `threshold`: in multiples of a tile's own noise. With 10, F1 of two detectors was >= .959 on all
+    eleven clips (.986 but for boxes at the edge of their thresholds), with 12 .935 (.942).
     `refresh_us`: a frame is kept at the latest this long after the last kept one.
     `audit_rate`: share of the frames to drop that are kept anyway, drawn by frame id and `seed`.
     `feedback`: whether `learn` will be called, so what it needs is remembered.
