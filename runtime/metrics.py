@@ -42,6 +42,9 @@ CounterName = Literal[
     "onehertz_signature_fallbacks_total",
     # Counter: frames whose luma is too busy for a signature: sent without. Labels: stage.
     "onehertz_signatures_left_out_total",
+    # Counter: what the detector saw on a kept frame, come back to the gate: learnt, forgotten (the
+    # camera's gate does not know the frame, any more or yet), unusable. Labels: result.
+    "onehertz_gate_feedback_total",
     # Counter: alert changes. Labels: rule, change.
     "onehertz_alerts_total",
 ]
@@ -74,6 +77,7 @@ LABELS: Final[dict[str, tuple[str, ...]]] = {
     "onehertz_records_given_total": ("stage", "status"),
     "onehertz_landed_files_total": ("stage", "status"),
     "onehertz_dead_letters_total": ("stage", "reason"),
+    "onehertz_gate_feedback_total": ("result",),
     "onehertz_alerts_total": ("rule", "change"),
     "onehertz_lag_records": ("stage", "partition"),
     "onehertz_model_info": ("model", "backend", "device", "precision"),

@@ -4,12 +4,17 @@ Pure bookkeeping, one object per process. Outputs leave with every batch; offset
 in a batch that carries the snapshots of every camera that has changed. So whatever is committed
 last, a new owner that reads the snapshots and goes on at the committed offset has the very state
 that the old one had there.
+
+A stage may have a second input, `feedback`: it moves states and gives no outputs. How far it was
+taken moves with the snapshots too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 from schemas.codec import Wire
@@ -28,7 +33,11 @@ class Batch(NamedTuple):
 
     outputs: list[Output]
     offsets: dict[int, int]
+    feedback: Mapping[int, int] = MappingProxyType({})  # as `offsets`, of the second input if any
 
+
+# Batches over which the snapshots of all partitions are spread, where these are many.
+_TURNS = 16
 
 # camera, partition, first input offset that is not in the state → the snapshot's message
 TakeSnapshot = Callable[[str, int, int], Output]
@@ -39,9 +48,16 @@ class _Owned:
     next_offset: int  # first input offset that was not worked on yet
     committed: int  # the offset that the last snapshots belong to
     published_to: int  # the output topic holds what came of all input up to and with this one
+    feedback: int | None = None  # first offset of the second input that was not taken yet
+    feedback_committed: int | None = None  # the one that the last snapshots belong to
     is_fresh: bool = True  # no snapshot of it yet by this owner
+    snapshots_at: float | None = None  # None: due as soon as there is something
     outputs: list[Output] = field(default_factory=list)
     changed: set[str] = field(default_factory=set)
+
+    @property
+    def has_moved(self) -> bool:
+        return (self.next_offset, self.feedback) != (self.committed, self.feedback_committed)
 
 
 class Outbox:
@@ -50,16 +66,16 @@ class Outbox:
     def __init__(self, snapshot_interval_s: float) -> None:
         self._snapshot_interval_s = snapshot_interval_s
         self._owned: dict[int, _Owned] = {}
-        self._snapshots_at: float | None = None  # None: the next batch carries them
 
-    def own(self, partition: int, *, start: int, published_to: int) -> None:
-        """Start to work on a partition at input offset `start`.
+    def own(
+        self, partition: int, *, start: int, published_to: int, feedback: int | None = None
+    ) -> None:
+        """Start to work on a partition at input offset `start`, and on its `feedback` at another.
 
         Outputs of input up to `published_to` are already on the output topic: an earlier owner
         published them after its last snapshots. They are computed again and not sent again.
         """
-        self._owned[partition] = _Owned(start, start, published_to)
-        self._snapshots_at = None
+        self._owned[partition] = _Owned(start, start, published_to, feedback, feedback)
 
     def disown(self, partition: int) -> None:
         """Forget one partition."""
@@ -82,6 +98,15 @@ class Outbox:
         """Whether this input is to be worked on: owned, and not worked on before."""
         owned = self._owned.get(partition)
         return owned is not None and offset >= owned.next_offset
+
+    def is_published(self, partition: int, offset: int) -> bool:
+        """Whether the output topic holds what came of this input, by an earlier owner."""
+        return offset <= self._owned[partition].published_to
+
+    def expects_feedback(self, partition: int, offset: int) -> bool:
+        """As `expects`, for the second input."""
+        owned = self._owned.get(partition)
+        return owned is not None and owned.feedback is not None and offset >= owned.feedback
 
     def skipped(self, partition: int, offset: int) -> int | None:
         """The offset that was to come next, where this one lies beyond it.
@@ -107,6 +132,13 @@ class Outbox:
         owned.outputs += outputs
         return len(outputs)
 
+    def add_feedback(self, partition: int, offset: int, camera: str | None) -> None:
+        """The second input at `offset` was taken; `camera`'s state has moved."""
+        owned = self._owned[partition]
+        owned.feedback = offset + 1
+        if camera is not None:
+            owned.changed.add(camera)
+
     def waiting(self) -> int:
         """Outputs that are not published yet."""
         return sum(len(owned.outputs) for owned in self._owned.values())
@@ -117,36 +149,48 @@ class Outbox:
         `final`: with snapshots whatever the interval, because the partitions are being given up.
         When the transaction fails, call `disown_all`: what was taken is gone.
         """
+        due = self._due(now_s, final=final)
+        outputs = [output for owned in self._owned.values() for output in _drain(owned.outputs)]
+        for number in due:
+            outputs += self._snapshots(number, snapshot, now_s)
+        if not due and not outputs:
+            return None
+        feedback = {n: o.feedback_committed for n, o in self._owned.items()}
+        return Batch(
+            outputs,
+            {number: owned.committed for number, owned in self._owned.items()},
+            {number: offset for number, offset in feedback.items() if offset is not None},
+        )
+
+    def _due(self, now_s: float, *, final: bool) -> list[int]:
+        """The partitions whose snapshots go now.
+
+        Those whose time is up have their turns, the longest waiting first: to pack the states of
+        1,000 cameras takes a second, in which nothing else happens.
+        """
+        moved = {number: owned for number, owned in self._owned.items() if owned.has_moved}
+        if final:
+            return sorted(moved)
         # A partition's first outputs come with snapshots: a new owner knows by them that the end of
         # the output topic came of this very input (runtime/recovery.py).
-        first = any(owned.is_fresh and owned.outputs for owned in self._owned.values())
-        due = final or first or self._snapshots_due(now_s)
-        outputs = [output for owned in self._owned.values() for output in _drain(owned.outputs)]
-        if due:
-            moved = self._moved()
-            if moved:
-                outputs += self._snapshots(snapshot)
-                self._snapshots_at = now_s
-            if not moved and not outputs:
-                return None
-        elif not outputs:
-            return None
-        return Batch(outputs, {number: owned.committed for number, owned in self._owned.items()})
+        first = {number for number, owned in moved.items() if owned.is_fresh and owned.outputs}
+        waited_s = {
+            number: math.inf if owned.snapshots_at is None else now_s - owned.snapshots_at
+            for number, owned in moved.items()
+        }
+        late = [n for n in moved if waited_s[n] >= self._snapshot_interval_s and n not in first]
+        late.sort(key=lambda number: -waited_s[number])
+        return sorted(first) + late[: max(1, len(self._owned) // _TURNS)]
 
-    def _snapshots_due(self, now_s: float) -> bool:
-        at = self._snapshots_at
-        return at is None or now_s - at >= self._snapshot_interval_s
-
-    def _moved(self) -> bool:
-        return any(owned.next_offset != owned.committed for owned in self._owned.values())
-
-    def _snapshots(self, snapshot: TakeSnapshot) -> Iterable[Output]:
-        for number, owned in self._owned.items():
-            for camera in sorted(owned.changed):
-                owned.is_fresh = False
-                yield snapshot(camera, number, owned.next_offset)
-            owned.changed.clear()
-            owned.committed = owned.next_offset
+    def _snapshots(self, number: int, snapshot: TakeSnapshot, now_s: float) -> Iterator[Output]:
+        owned = self._owned[number]
+        for camera in sorted(owned.changed):
+            owned.is_fresh = False
+            yield snapshot(camera, number, owned.next_offset)
+        owned.changed.clear()
+        owned.committed = owned.next_offset
+        owned.feedback_committed = owned.feedback
+        owned.snapshots_at = now_s
 
 
 def _drain(outputs: list[Output]) -> list[Output]:
