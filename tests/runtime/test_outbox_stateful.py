@@ -201,6 +201,8 @@ class AnyInterleaving(RuleBasedStateMachine):
         for _ in range(rounds):
             self.inputs_arrive(number, [Input("north", counts=True, dead=False)])
             self.a_process_works(name, number, 2)
+            self.feedback_arrives(number, ["north"])
+            self.a_process_learns(name, number, 1)
             self.a_process_makes_a_checkpoint(name, final=False, passed_s=0.2)
 
     @rule(name=st.sampled_from(PROCESSES), fate=st.sampled_from(["before", "after"]))
