@@ -63,7 +63,7 @@ class Transactions:
         input_topic: str,
         before_commit: Callable[[], None] = lambda: None,
         waiting: Callable[[], None] = lambda: None,
-        feedback_topic: str = "",
+        feedback_topic: str | None = None,
     ) -> None:
         """Fences an older process with the same id and ends its open transaction.
 
@@ -73,7 +73,7 @@ class Transactions:
         """
         self._timeout_s = settings.transaction_timeout_ms / 1000
         self._input_topic = input_topic
-        self._feedback_topic = feedback_topic
+        self._feedback_topic = feedback_topic or ""
         self._before_commit = before_commit
         self._waiting = waiting
         self._failed: tuple[str, KafkaError] | None = None

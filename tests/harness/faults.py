@@ -83,11 +83,10 @@ def members(role: Role, count: int) -> Condition:
     """The role's group is settled, all partitions belonging to so many processes."""
 
     def holds(watch: Watch) -> bool:
-        owners = watch.owners(role)
-        all_of_them = watch.line.settings.line.partitions * len(INPUTS[role])
-        return (
-            owners is not None and len(owners) == all_of_them and len(set(owners.values())) == count
-        )
+        inputs = {watch.line.topic(name) for name in INPUTS[role]}
+        owners = {at: who for at, who in (watch.owners(role) or {}).items() if at[0] in inputs}
+        all_of_them = watch.line.settings.line.partitions * len(inputs)
+        return len(owners) == all_of_them and len(set(owners.values())) == count
 
     return Condition(f"{count} members share {role}", holds)
 
