@@ -55,7 +55,14 @@ class CheckpointSettings(Section):
         5.0,
         gt=0,
         le=60,
-        description="State is saved every so often: a new owner repeats at most this much work.",
+        description="State is saved so often at most. A new owner repeats what came since.",
+    )
+    snapshot_share: float = Field(
+        0.05,
+        gt=0,
+        le=100,
+        description="Saved states of the gate add at most this share to the bytes of the frames: "
+        "larger states are saved less often, while frames come at the latest every 60 s.",
     )
 
 
@@ -232,8 +239,12 @@ class Checkpoints:
 
     def _snapshots(self, consumer: Consumer, number: int) -> dict[str, Snapshot]:
         """The last snapshot of each camera in a partition of the state topic."""
+        # Compaction leaves many of a camera: only its last one is looked into.
+        last = {
+            message.key(): message for message in read_all(consumer, self._topics.state, number)
+        }
         found: dict[str, Snapshot] = {}
-        for message in read_all(consumer, self._topics.state, number):
+        for message in last.values():
             try:
                 snapshot = decode_snapshot(received(message))
             except DecodeError as error:

@@ -38,6 +38,8 @@ class Batch(NamedTuple):
 
 # Batches over which the snapshots of all partitions are spread, where these are many.
 _TURNS = 16
+# Snapshots come after so long at the latest, whatever they cost.
+_LONGEST_S = 60.0
 
 # camera, partition, first input offset that is not in the state → the snapshot's message
 TakeSnapshot = Callable[[str, int, int], Output]
@@ -52,6 +54,10 @@ class _Owned:
     feedback_committed: int | None = None  # the one that the last snapshots belong to
     is_fresh: bool = True  # no snapshot of it yet by this owner
     snapshots_at: float | None = None  # None: due as soon as there is something
+    snapshot_bytes: int = 0  # of the last snapshots
+    input_bytes: int = 0  # since then
+    seen_offset: int = -1  # the next one, as it was when a batch was last asked for
+    seen_at: float = 0.0  # when it had moved
     outputs: list[Output] = field(default_factory=list)
     changed: set[str] = field(default_factory=set)
 
@@ -63,8 +69,12 @@ class _Owned:
 class Outbox:
     """The unpublished work of all partitions that this process owns."""
 
-    def __init__(self, snapshot_interval_s: float) -> None:
+    def __init__(self, snapshot_interval_s: float, snapshot_share: float = math.inf) -> None:
+        """Snapshots come so often at most, and while input flows add no more than so large a share
+        to its bytes, but come every 60 s.
+        """
         self._snapshot_interval_s = snapshot_interval_s
+        self._snapshot_share = snapshot_share
         self._owned: dict[int, _Owned] = {}
 
     def own(
@@ -116,7 +126,14 @@ class Outbox:
         owned = self._owned.get(partition)
         return owned.next_offset if owned is not None and offset > owned.next_offset else None
 
-    def add(self, partition: int, offset: int, camera: str | None, outputs: list[Output]) -> int:
+    def add(
+        self,
+        partition: int,
+        offset: int,
+        camera: str | None,
+        outputs: list[Output],
+        input_bytes: int = 0,
+    ) -> int:
         """The input at `offset` was worked on, with these outputs; `camera`'s state may have moved.
 
         How many of the outputs will be published: none where the topic already holds them.
@@ -125,6 +142,7 @@ class Outbox:
         if offset < owned.next_offset:
             raise ValueError(f"offset {offset} was worked on before, {owned.next_offset} is next")
         owned.next_offset = offset + 1
+        owned.input_bytes += input_bytes
         if camera is not None:
             owned.changed.add(camera)
         if offset <= owned.published_to:
@@ -178,15 +196,27 @@ class Outbox:
             number: math.inf if owned.snapshots_at is None else now_s - owned.snapshots_at
             for number, owned in moved.items()
         }
-        late = [n for n in moved if waited_s[n] >= self._snapshot_interval_s and n not in first]
+        late = [n for n in moved if n not in first and self._is_late(moved[n], waited_s[n], now_s)]
         late.sort(key=lambda number: -waited_s[number])
         return sorted(first) + late[: max(1, len(self._owned) // _TURNS)]
 
+    def _is_late(self, owned: _Owned, waited_s: float, now_s: float) -> bool:
+        if owned.next_offset != owned.seen_offset:
+            owned.seen_offset, owned.seen_at = owned.next_offset, now_s
+        if waited_s < self._snapshot_interval_s:
+            return False
+        is_cheap = owned.snapshot_bytes <= self._snapshot_share * max(1, owned.input_bytes)
+        is_quiet = now_s - owned.seen_at >= self._snapshot_interval_s
+        return is_cheap or is_quiet or waited_s >= _LONGEST_S
+
     def _snapshots(self, number: int, snapshot: TakeSnapshot, now_s: float) -> Iterator[Output]:
         owned = self._owned[number]
+        owned.snapshot_bytes = owned.input_bytes = 0
         for camera in sorted(owned.changed):
             owned.is_fresh = False
-            yield snapshot(camera, number, owned.next_offset)
+            made = snapshot(camera, number, owned.next_offset)
+            owned.snapshot_bytes += len(made.wire.value)
+            yield made
         owned.changed.clear()
         owned.committed = owned.next_offset
         owned.feedback_committed = owned.feedback

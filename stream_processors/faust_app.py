@@ -2,8 +2,8 @@
 
 Faust's own way from a fetch to an agent takes two tasks, a queue and an iterator per message, and
 `noack_take` wakes up 50 times a second whatever comes. Here an agent gets what was fetched as it
-came. Measured in turn on a busy machine: a gate that gets a frame a second takes 18 instead of 38 ms
-of CPU a second; benchmarks/stock.py has the cost under load.
+came. Measured in turn on a busy machine: a gate that gets a frame a second takes 18 instead of 38
+ms of CPU a second; benchmarks/stock.py has the cost under load.
 (faust-streaming 0.15.3, mode-streaming 0.7.1, aiokafka 0.14.0: pinned.)
 """
 

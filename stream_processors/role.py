@@ -84,7 +84,7 @@ class _GateApp:
         self._input = topics["frames-raw"]
         self._feedback = line.topic(_FEEDBACK) if settings.learns else None
         self._inputs = [self._input, *([self._feedback] if self._feedback else [])]
-        self._outbox = Outbox(checkpoint.snapshot_interval_s)
+        self._outbox = Outbox(checkpoint.snapshot_interval_s, checkpoint.snapshot_share)
         self._stage = GateStage(settings, self._outbox, context.metrics, now_us, topics, ungated)
         self._checkpoints = Checkpoints(
             context.kafka,

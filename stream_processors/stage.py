@@ -104,7 +104,7 @@ class GateStage:
             rejected = salvage(message, error)
             if rejected is None:
                 letter = self._dead(message, origin, error)
-                self._outbox.add(origin.partition, origin.offset, None, [letter])
+                self._add_work(message, origin, None, [letter])
                 self._guard.failed(message.key, error)
             else:
                 self._decide(rejected, message, origin, appended_at_us, broken=error)
@@ -174,11 +174,17 @@ class GateStage:
         # No snapshot where nothing went on: one beside an output topic that still ends with records
         # of an earlier frames-raw would make those look like what was published of this one.
         moved = None if outcome.record is None else record.camera
-        self._outbox.add(origin.partition, origin.offset, moved, outputs)
+        self._add_work(message, origin, moved, outputs)
         if error is not None:
             self._guard.failed(message.key, error)
         else:
             self._guard.succeeded()
+
+    def _add_work(
+        self, message: Received, origin: Origin, moved: str | None, outputs: list[Output]
+    ) -> None:
+        size = len(message.value or b"")
+        self._outbox.add(origin.partition, origin.offset, moved, outputs, size)
 
     def _camera(self, name: str, partition: int) -> CameraGate:
         if name not in self._cameras:

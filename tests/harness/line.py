@@ -42,7 +42,7 @@ _COMMANDS: Final[dict[str, tuple[str, ...]]] = {
 # So that a fault bites within seconds: short sessions, small transactions, snapshots every second.
 _SETTINGS: Final[dict[str, Any]] = {
     "kafka": {"session_timeout_ms": 3000, "transaction_timeout_ms": 6000},
-    "checkpoint": {"interval_s": 0.1, "snapshot_interval_s": 1.0},
+    "checkpoint": {"interval_s": 0.1, "snapshot_interval_s": 1.0, "snapshot_share": 100.0},
     "infer": {"threads": 1, "max_batch": 4, "max_wait_ms": 50},
     "sql": {"batch_rows": 100, "batch_wait_ms": 100, "retry_wait_ms": 200},
     "rules": [

@@ -90,6 +90,35 @@ def test_of_many_partitions_several_have_their_turn_at_once() -> None:
     assert len(texts(outbox.take(0.0, snapshot))) == 4
 
 
+def sized_snapshot(camera: str, partition: int, offset: int) -> Output:
+    return Output("gate-state", partition, Wire(camera.encode(), bytes(100), []))
+
+
+def test_snapshots_wait_until_they_are_a_small_share_of_the_input() -> None:
+    outbox = Outbox(A_WHILE_S, snapshot_share=0.05)
+    outbox.own(0, start=0, published_to=-1)
+    saved_at_s = []
+    for second in range(60):
+        outbox.add(0, second, "north", [out("a")], input_bytes=200)
+        batch = outbox.take(float(second), sized_snapshot)
+        assert batch is not None
+        saved_at_s += [second] * (len(batch.outputs) - 1)
+    assert saved_at_s == [0, 10, 20, 30, 40, 50]  # 100 bytes are 5 % of ten frames
+
+
+def test_snapshots_of_dear_states_come_every_minute_and_as_soon_as_nothing_comes() -> None:
+    outbox = Outbox(A_WHILE_S, snapshot_share=0.05)
+    outbox.own(0, start=0, published_to=-1)
+    saved_at_s = []
+    for second in range(140):
+        if second < 130:
+            outbox.add(0, second, "north", [out("a")], input_bytes=1)
+        batch = outbox.take(float(second), sized_snapshot)
+        if batch is not None and batch.outputs[-1].topic == "gate-state":
+            saved_at_s.append(second)
+    assert saved_at_s == [0, 60, 120, 134]
+
+
 def test_where_the_feedback_stands_moves_with_the_snapshots_too() -> None:
     outbox = Outbox(A_WHILE_S)
     outbox.own(0, start=10, published_to=-1, feedback=30)
