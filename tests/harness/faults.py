@@ -47,6 +47,11 @@ def waiting_for(at: Condition) -> Fault:
     return Fault(at, "nothing is done", lambda _line: None)
 
 
+def another(at: Condition, role: Role) -> Fault:
+    """No fault: one more process of a role."""
+    return Fault(at, f"another {role} starts", lambda line: line.start_another(role))
+
+
 def feed(at: Condition, load: Load) -> Fault:
     """No fault: the whole load arrives at once, so that every stage has a backlog."""
     return Fault(at, f"{load.ticks} ticks arrive", load.produce)

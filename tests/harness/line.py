@@ -87,13 +87,19 @@ class Line:
     ) -> None:
         """Start `count` processes of a role. `failpoints`: by number, for its first life."""
         for number in range(1, count + 1):
-            name = f"{role}-{number}"
-            command = _COMMANDS[role]
-            slot = (name,) if "--slot" in command else ()
-            arguments = [*command, *slot, "--config", str(self.config)]
-            self.processes[name] = RoleProcess(name, arguments, self.config.parent)
-            point = (failpoints or {}).get(number)
-            self.processes[name].start({FAILPOINT: point} if point else None)
+            self._start(role, number, (failpoints or {}).get(number))
+
+    def start_another(self, role: Role) -> None:
+        """Start one more process of a role beside those that there are."""
+        self._start(role, len(self.instances(role)) + 1, None)
+
+    def _start(self, role: Role, number: int, point: str | None) -> None:
+        name = f"{role}-{number}"
+        command = _COMMANDS[role]
+        slot = (name,) if "--slot" in command else ()
+        arguments = [*command, *slot, "--config", str(self.config)]
+        self.processes[name] = RoleProcess(name, arguments, self.config.parent)
+        self.processes[name].start({FAILPOINT: point} if point else None)
 
     def start_all(self, *roles: Role) -> None:
         """Start one process of each role."""
