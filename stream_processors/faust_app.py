@@ -93,7 +93,7 @@ def faust_app(group: str, kafka: KafkaSettings) -> App:
         # because retention was faster than we, is noticed in `_take`.
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=4 * 1024 * 1024,
-        broker_max_poll_records=200,
+        broker_max_poll_records=100,  # frames of 30 to 500 kB, in three fetches at most
         broker_session_timeout=session_s,
         broker_heartbeat_interval=min(1.0, session_s / 3),
         broker_request_timeout=max(30.0, session_s + 5),

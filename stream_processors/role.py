@@ -215,11 +215,8 @@ class _GateApp:
         # Faust seeks to what is committed: so that it is where the state ends.
         mend_seeking(app)
         starts = {TP(self._input, number): found.start for number, found in taken.items()}
-        starts |= {
-            TP(self._feedback, number): found.feedback
-            for number, found in taken.items()
-            if self._feedback is not None and found.feedback is not None
-        }
+        if self._feedback is not None:
+            starts |= self._feedback_starts(self._feedback, taken, app.consumer.assignment())
         if starts and not await consumer_thread(app).commit(starts):
             return  # a rebalance came meanwhile: the next one takes over
         self._member = group_metadata(self._group, generation, member)
@@ -231,6 +228,16 @@ class _GateApp:
         self._context.health.assigned = True
         self._context.metrics.count("onehertz_rebalances_total", stage=STAGE)
         log.info("partitions %s", ", ".join(map(str, sorted(taken))) or "none")
+
+    def _feedback_starts(
+        self, topic: str, taken: dict[int, Taken], assigned: Collection[TP]
+    ) -> dict[TP, int]:
+        # Faust assigns both topics alike, but to members that read both: not to one of before a
+        # change of the settings.
+        found = {TP(topic, n): at.feedback for n, at in taken.items() if at.feedback is not None}
+        if not found.keys() <= set(assigned):
+            log.warning("%s is assigned elsewhere: all gates must have one gate.feedback", topic)
+        return {place: at for place, at in found.items() if place in assigned}
 
     async def _on_partitions_revoked(self, _app: Any, *_args: Any, **_: Any) -> None:
         self._context.health.assigned = False
