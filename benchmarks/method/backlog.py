@@ -51,8 +51,8 @@ def _quality_for(images: Sequence[Bgr]) -> int:
     return best
 
 
-def signatures(jpegs: Sequence[bytes]) -> list[bytes]:
-    """What a producer would send beside each picture."""
+def signatures(jpegs: Sequence[bytes]) -> list[bytes | None]:
+    """What a producer would send beside each picture; None: it does not fit."""
     return [encode_signature(decode_luma(jpeg, inspect(jpeg))) for jpeg in jpegs]
 
 
@@ -61,7 +61,7 @@ def captured(
     count: int,
     began_at: datetime,
     cameras: int = CAMERAS,
-    signatures: Sequence[bytes] | None = None,
+    signatures: Sequence[bytes | None] | None = None,
 ) -> Iterator[Captured]:
     """`count` frames of 100 cameras, or so many, for frames-raw, one second after the other.
 
