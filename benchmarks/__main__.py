@@ -23,6 +23,8 @@ from runtime.errors import FatalError, UserError
 BENCHMARKS = (
     "codec",
     "gate",
+    "stock",
+    "restore",
     "infer",
     "sql",
     "alerts",

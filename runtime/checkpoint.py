@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from confluent_kafka import (
     Consumer,
@@ -26,7 +26,7 @@ from pydantic import Field
 from runtime.errors import FatalError
 from runtime.kafka import KafkaSettings, admin_client, as_fatal, asked, reader, received
 from runtime.reading import read_all, read_last
-from runtime.recovery import Expired, Left, Taken, taken_over
+from runtime.recovery import Expired, Left, Taken, feedback_start, taken_over
 from runtime.settings import Section
 from runtime.topics import topic_id
 from schemas.codec import decode_snapshot
@@ -38,6 +38,8 @@ log = logging.getLogger("onehertz.checkpoint")
 _REQUEST_S = 15.0
 # Kafka ends a dead process' open transaction after its own time-out, looking every 10 s.
 _MARGIN_S = 30.0
+
+_Offsets = dict[tuple[str, int], int]  # by topic and partition
 
 
 class CheckpointSettings(Section):
@@ -53,7 +55,14 @@ class CheckpointSettings(Section):
         5.0,
         gt=0,
         le=60,
-        description="State is saved every so often: a new owner repeats at most this much work.",
+        description="State is saved so often at most. A new owner repeats what came since.",
+    )
+    snapshot_share: float = Field(
+        0.05,
+        gt=0,
+        le=100,
+        description="Saved states of the gate add at most this share to the bytes of the frames: "
+        "larger states are saved less often, while frames come at the latest every 60 s.",
     )
 
 
@@ -67,6 +76,7 @@ class StageTopics:
     state: str
     output: str | None = None  # where each input leaves at most one record with its offset
     offset_header: str = "ce_rawoffset"
+    feedback: str | None = None  # a second input, co-assigned: moves states and gives no outputs
 
 
 class Checkpoints:
@@ -118,16 +128,20 @@ class Checkpoints:
             time.sleep(0.05)
         return {}
 
-    def _read(self, numbers: list[int], committed: dict[int, int]) -> dict[int, Taken]:
-        bounds = self._input_bounds(numbers)
+    def _read(self, numbers: list[int], committed: _Offsets) -> dict[int, Taken]:
+        bounds = self._bounds(self._topics.input, numbers)
+        feedback = self._feedback_starts(numbers, committed)
         consumer = reader(self._settings)
         try:
-            return {
-                number: self._taken(consumer, number, committed.get(number), bounds[number])
+            found = {
+                number: self._taken(
+                    consumer, number, committed.get((self._topics.input, number)), bounds[number]
+                )
                 for number in numbers
             }
         finally:
             consumer.close()
+        return {n: replace(taken, feedback=feedback.get(n)) for n, taken in found.items()}
 
     def _unfinished(self, numbers: list[int], seen: dict[tuple[str, int], int]) -> str:
         """A partition of which not everything up to what was seen is committed or aborted."""
@@ -139,16 +153,27 @@ class Checkpoints:
         places = [(name, number) for name in names for number in numbers]
         return _list_offsets(self._admin, places, OffsetSpec.latest(), isolation)
 
-    def _input_bounds(self, numbers: list[int]) -> dict[int, tuple[int, int]]:
-        places = [(self._topics.input, number) for number in numbers]
+    def _feedback_starts(self, numbers: list[int], committed: _Offsets) -> dict[int, int]:
+        topic = self._topics.feedback
+        if topic is None:
+            return {}
+        return {
+            number: feedback_start(*bounds, committed.get((topic, number)))
+            for number, bounds in self._bounds(topic, numbers).items()
+        }
+
+    def _bounds(self, topic: str, numbers: list[int]) -> dict[int, tuple[int, int]]:
+        """By partition, its first offset and the one that its next record will have."""
+        places = [(topic, number) for number in numbers]
         isolation = IsolationLevel.READ_UNCOMMITTED
         low = _list_offsets(self._admin, places, OffsetSpec.earliest(), isolation)
         high = _list_offsets(self._admin, places, OffsetSpec.latest(), isolation)
         return {place[1]: (low[place], high[place]) for place in places}
 
-    def _committed(self, numbers: list[int]) -> dict[int, int] | None:
+    def _committed(self, numbers: list[int]) -> _Offsets | None:
         """The group's offsets; None while a transaction that moves them is not finished."""
-        places = [TopicPartition(self._topics.input, number) for number in numbers]
+        inputs = [t for t in (self._topics.input, self._topics.feedback) if t is not None]
+        places = [TopicPartition(topic, number) for topic in inputs for number in numbers]
         request = ConsumerGroupTopicPartitions(self._topics.group, places)
         answer = asked(
             lambda: self._group_admin.list_consumer_group_offsets(
@@ -162,7 +187,7 @@ class Checkpoints:
                     return None
                 raise KafkaException(place.error)
             if place.offset >= 0:
-                found[place.partition] = place.offset
+                found[place.topic, place.partition] = place.offset
         return found
 
     def _taken(
@@ -185,7 +210,7 @@ class Checkpoints:
 
     def check_kept(self, number: int, offset: int) -> None:
         """Raises FatalError if retention has deleted the input at `offset`."""
-        low, _ = self._input_bounds([number])[number]
+        low, _ = self._bounds(self._topics.input, [number])[number]
         if offset < low:
             raise self._expired(number, f"{low - offset} records expired before they were read")
 
@@ -214,8 +239,12 @@ class Checkpoints:
 
     def _snapshots(self, consumer: Consumer, number: int) -> dict[str, Snapshot]:
         """The last snapshot of each camera in a partition of the state topic."""
+        # Compaction leaves many of a camera: only its last one is looked into.
+        last = {
+            message.key(): message for message in read_all(consumer, self._topics.state, number)
+        }
         found: dict[str, Snapshot] = {}
-        for message in read_all(consumer, self._topics.state, number):
+        for message in last.values():
             try:
                 snapshot = decode_snapshot(received(message))
             except DecodeError as error:

@@ -45,6 +45,9 @@ CounterName = Literal[
     # Counter: ticks at which something happened to the whole picture: moved, switched; or is the
     # matter with it: blind, frozen. Labels: stage, scene.
     "onehertz_scenes_total",
+    # Counter: what the detector saw on a kept frame, come back to the gate: learnt, forgotten (the
+    # camera's gate does not know the frame, any more or yet), unusable. Labels: result.
+    "onehertz_gate_feedback_total",
     # Counter: alert changes. Labels: rule, change.
     "onehertz_alerts_total",
 ]
@@ -77,6 +80,7 @@ LABELS: Final[dict[str, tuple[str, ...]]] = {
     "onehertz_records_given_total": ("stage", "status"),
     "onehertz_landed_files_total": ("stage", "status"),
     "onehertz_dead_letters_total": ("stage", "reason"),
+    "onehertz_gate_feedback_total": ("result",),
     "onehertz_alerts_total": ("rule", "change"),
     "onehertz_scenes_total": ("stage", "scene"),
     "onehertz_lag_records": ("stage", "partition"),

@@ -35,6 +35,7 @@ class Taken:
     published_to: int = -1  # the last input offset of which the output topic holds the result
     states: dict[str, bytes] = field(default_factory=dict)  # by camera, as of `start`
     made_anew: bool = False  # the input was deleted and made anew: nothing of before counts
+    feedback: int | None = None  # where to go on in the second input; None: there is none
 
 
 def taken_over(left: Left, input_id: str) -> Taken:
@@ -58,3 +59,12 @@ def taken_over(left: Left, input_id: str) -> Taken:
     if not current:
         return Taken(start)
     return Taken(start, left.newest_output, {c: s.state for c, s in current.items()})
+
+
+def feedback_start(low: int, high: int, committed: int | None) -> int:
+    """Where to go on in a second input that has records from `low` to before `high`.
+
+    Without an offset at its end: what lies there was seen in frames that no state remembers. What
+    retention has deleted is no loss that anybody must be told of.
+    """
+    return high if committed is None else min(max(committed, low), high)

@@ -93,8 +93,9 @@ def _wait_until_known(admin: AdminClient, names: list[str]) -> None:
 def _new_topic(spec: TopicSpec, line: LineSettings) -> NewTopic:
     config = spec.config()
     if spec.compacted:
-        # Snapshots of one camera replace each other every few seconds: clean often, stay small.
-        config |= {"segment.bytes": str(64 * 1024 * 1024), "min.cleanable.dirty.ratio": "0.2"}
+        # Snapshots of one camera replace each other every few seconds: clean often, stay small. The
+        # last segment is never cleaned, and a new owner reads all of it.
+        config |= {"segment.bytes": str(16 * 1024 * 1024), "min.cleanable.dirty.ratio": "0.2"}
     return NewTopic(
         line.topic(spec.name),
         num_partitions=line.partitions,

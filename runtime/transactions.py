@@ -63,6 +63,7 @@ class Transactions:
         input_topic: str,
         before_commit: Callable[[], None] = lambda: None,
         waiting: Callable[[], None] = lambda: None,
+        feedback_topic: str | None = None,
     ) -> None:
         """Fences an older process with the same id and ends its open transaction.
 
@@ -72,6 +73,7 @@ class Transactions:
         """
         self._timeout_s = settings.transaction_timeout_ms / 1000
         self._input_topic = input_topic
+        self._feedback_topic = feedback_topic or ""
         self._before_commit = before_commit
         self._waiting = waiting
         self._failed: tuple[str, KafkaError] | None = None
@@ -103,7 +105,7 @@ class Transactions:
                 self._produce(output)
             self._flush()
             self._before_commit()
-            self._send_offsets(batch.offsets, group)
+            self._send_offsets(batch, group)
             # Its outcome is unknown until it is told: so it is asked for, not given up.
             self._patiently(lambda: self._producer.commit_transaction(_SLICE_S))
         except KafkaException as error:
@@ -148,8 +150,9 @@ class Transactions:
         if self._failed is not None:
             raise KafkaException(self._failed[1])
 
-    def _send_offsets(self, offsets: dict[int, int], group: bytes) -> None:
-        places = [TopicPartition(self._input_topic, p, at) for p, at in offsets.items()]
+    def _send_offsets(self, batch: Batch, group: bytes) -> None:
+        places = [TopicPartition(self._input_topic, p, at) for p, at in batch.offsets.items()]
+        places += [TopicPartition(self._feedback_topic, p, at) for p, at in batch.feedback.items()]
         self._patiently(
             lambda: self._producer.send_offsets_to_transaction(places, group, _SLICE_S),
             self._timeout_s,

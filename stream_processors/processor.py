@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import msgspec
@@ -13,12 +13,14 @@ from schemas.headers import in_range
 from schemas.messages import (
     Captured,
     GatedRecord,
+    Inferred,
     KeepReason,
     Kept,
     Missing,
     RawRecord,
     Rejected,
     RejectReason,
+    ResultRecord,
     Tick,
     Unchanged,
     from_us,
@@ -65,6 +67,9 @@ class _State(msgspec.Struct, array_like=True, frozen=True):
     size: tuple[int, int] = (0, 0)  # of the kept frame as captured
     gate: bytes = b""
     signed: bool = False  # whether the kept frame's luma came from its signature
+    # What is published of the frames so far may differ from what this state comes of: the kept
+    # frame may be one that nobody has. So the next frame is kept.
+    doubtful: bool = False
 
 
 class CameraGate:
@@ -81,18 +86,40 @@ class CameraGate:
         self._rule = settings.rule()
         self._state = _State() if state is None else _read(state)
         self._gate = Gate(self._rule, self._state.gate or None)
+        self._in_doubt = False  # the tick that is being taken must not equal an earlier one
 
     def state(self) -> bytes:
         """All that later outcomes depend on besides the settings; 14 to 18 kB at 1080p."""
         return msgspec.msgpack.encode(msgspec.structs.replace(self._state, gate=self._gate.state()))
 
+    def learn(self, record: ResultRecord) -> bool:
+        """Learns from what the detector saw on a frame that was kept; whether it was remembered.
+
+        What was never inferred (*unchanged*, *missing*, another camera's) teaches nothing.
+        """
+        if not self._settings.learns or record.camera != self.camera:
+            return False
+        match record:
+            case Inferred():
+                return self._gate.learn(record.frame, record.boxes)
+            case Rejected():
+                return self._gate.learn(record.frame, None)
+        return False
+
     def take(
-        self, record: RawRecord | Rejected, *, appended_at_us: int, raw_offset: int, took_us: int
+        self,
+        record: RawRecord | Rejected,
+        *,
+        appended_at_us: int,
+        raw_offset: int,
+        took_us: int,
+        repeated: bool = False,
     ) -> Outcome:
         """Decides on the camera's next tick on frames-raw; *rejected* if it could not be decoded.
 
         `appended_at_us` is the broker's append time, `took_us` when this stage took the message;
         both µs since 1970. The given-on time in `stages` is left 0 for the caller to fill in.
+        `repeated`: an earlier owner has published what came of it, perhaps after other feedback.
         Bad pictures lead to a rejected record, not to an exception.
         """
         common = _common(record, raw_offset, took_us)
@@ -107,9 +134,15 @@ class CameraGate:
             return Outcome(_rejected(common, "clock", detail))
         if self._state.run is not None and at_us <= self._state.captured_at_us:
             return self._behind(record, at_us, common)
+        may_differ = repeated and self._settings.learns and isinstance(record, Captured)
+        self._in_doubt = self._state.doubtful and not may_differ
         outcome = self._pass_on(record, at_us, common)
         self._state = msgspec.structs.replace(
-            self._state, run=record.run, seq=record.seq, captured_at_us=at_us
+            self._state,
+            run=record.run,
+            seq=record.seq,
+            captured_at_us=at_us,
+            doubtful=self._state.doubtful or may_differ,
         )
         return outcome
 
@@ -153,7 +186,11 @@ class CameraGate:
             return Outcome(_rejected(common, error.reason, error.detail), error)
         self._gate = gate
         self._state = msgspec.structs.replace(
-            self._state, kept_frame=record.frame, size=header.size, signed=seen.signed
+            self._state,
+            kept_frame=record.frame,
+            size=header.size,
+            signed=seen.signed,
+            doubtful=False,
         )
         if decision is None or decision.because is None:
             off = Kept(**common, jpeg=small, because="off", score=0.0)
@@ -196,11 +233,18 @@ class CameraGate:
         if not self._settings.enabled:
             # A reference from before would not be the frame that a later one is the same as.
             return Gate(self._rule), None
-        gate = copy.copy(self._gate)
+        gate = self._refreshed() if self._in_doubt else copy.copy(self._gate)
         # Two sources of luma differ by more than noise.
         known = self._state.size, self._state.signed
         comparable = self._state.size == (0, 0) or known == (header.size, seen.signed)
-        return gate, gate.decide(seen.luma, frame, at_us, comparable=comparable)
+        decision = gate.decide(seen.luma, frame, at_us, comparable=comparable)
+        if self._in_doubt:
+            gate = Gate(self._rule, gate.state())
+        return gate, decision
+
+    def _refreshed(self) -> Gate:
+        """The gate as it is, but that its refresh is due: it keeps the next frame."""
+        return Gate(replace(self._rule, refresh_us=0), self._gate.state())
 
 
 @dataclass(frozen=True, slots=True)

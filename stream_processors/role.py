@@ -15,18 +15,27 @@ from collections.abc import Collection
 from typing import Any
 
 import cv2
-import faust
 from faust.types import TP
 
 from runtime.checkpoint import Checkpoints, CheckpointSettings, StageTopics, Taken
 from runtime.context import Context
 from runtime.dead_letters import Origin
 from runtime.errors import FatalError, Fenced, OnehertzError
-from runtime.kafka import KafkaSettings, now_us
+from runtime.kafka import now_us
 from runtime.outbox import Outbox
 from runtime.topics import check_topics
 from runtime.transactions import Transactions, group_metadata
 from schemas.codec import Received
+from stream_processors.faust_app import (
+    App,
+    Fetched,
+    consumer_thread,
+    faust_app,
+    member_id,
+    mend_seeking,
+    rejoin,
+    tune_fetcher,
+)
 from stream_processors.processor import STAGE
 from stream_processors.settings import GateSettings
 from stream_processors.stage import GateStage
@@ -34,8 +43,11 @@ from stream_processors.stage import GateStage
 log = logging.getLogger("onehertz.gate")
 
 _TOPICS = ("frames-raw", "frames-gated", "gate-state", "frames-raw-dlq")
+_FEEDBACK = "detections"
 # Unpublished outputs at most, in records: beyond it the stream waits for a checkpoint.
 _MAX_WAITING = 2_000
+# How long frames are worked on before the process looks after anything else.
+_TURN_S = 0.01
 
 
 def run_gate(
@@ -48,7 +60,8 @@ def run_gate(
 
     Raises UserError, FatalError.
     """
-    check_topics(context.kafka, context.line, list(_TOPICS))
+    feedback = [_FEEDBACK] if settings.learns else []
+    check_topics(context.kafka, context.line, [*_TOPICS, *feedback])
     cv2.setNumThreads(1)  # pictures of 1/8 size: starting threads costs more than they save
     asyncio.run(_GateApp(context, settings, checkpoint, ungated).run())
 
@@ -69,12 +82,19 @@ class _GateApp:
         self._interval_s = checkpoint.interval_s
         self._group = line.group(STAGE)
         self._input = topics["frames-raw"]
-        self._outbox = Outbox(checkpoint.snapshot_interval_s)
+        self._feedback = line.topic(_FEEDBACK) if settings.learns else None
+        self._inputs = [self._input, *([self._feedback] if self._feedback else [])]
+        self._outbox = Outbox(checkpoint.snapshot_interval_s, checkpoint.snapshot_share)
         self._stage = GateStage(settings, self._outbox, context.metrics, now_us, topics, ungated)
         self._checkpoints = Checkpoints(
             context.kafka,
             StageTopics(
-                STAGE, self._group, self._input, topics["gate-state"], topics["frames-gated"]
+                STAGE,
+                self._group,
+                self._input,
+                topics["gate-state"],
+                topics["frames-gated"],
+                feedback=self._feedback,
             ),
         )
         self._transactions = Transactions(
@@ -83,6 +103,7 @@ class _GateApp:
             self._input,
             lambda: context.failpoints.passing("gate.before-commit"),
             lambda: context.health.beat(progressed=False, waiting_for_work=False),
+            self._feedback,
         )
         self._checkpoint_lock = asyncio.Lock()
         self._member = b""
@@ -93,7 +114,7 @@ class _GateApp:
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         self._context.stop.on_request(lambda: _set_soon(loop, self._ended))
-        self._app = _faust_app(self._group, self._context.kafka)
+        self._app = faust_app(self._group, self._context.kafka)
         self._connect(self._app)
         async with asyncio.TaskGroup() as tasks:
             beat = tasks.create_task(self._checkpoint_loop())
@@ -115,18 +136,11 @@ class _GateApp:
             self._stage.disown_all()
             await self._app.stop()
 
-    def _connect(self, app: faust.App) -> None:
-        topic = app.topic(
-            self._input, key_type=bytes, value_type=bytes, key_serializer="raw",
-            value_serializer="raw", acks=False,
-        )  # fmt: skip
-
-        @app.agent(topic, concurrency=1, name="gate")
+    def _connect(self, app: App) -> None:
+        @app.agent(app.read(self._inputs), concurrency=1, name="gate")
         async def gate(stream: Any) -> None:
-            # noack_take's buffer outlives a revocation: `_take` looks at each event's generation.
-            async for events in stream.noack_take(100, within=0.02):
-                for event in events:
-                    await self._take(event)
+            async for fetched in stream:
+                await self._take(fetched)
 
         # By default Faust keeps weak references to handlers: bound methods of ours would vanish.
         handlers: list[tuple[Any, Any]] = [
@@ -136,28 +150,35 @@ class _GateApp:
         for signal, handler in handlers:
             signal.connect(handler, weak=False)
 
-    async def _take(self, event: Any) -> None:
-        message = event.message
-        if message.generation_id != self._generation:
-            return
-        try:
-            skipped = self._outbox.skipped(message.partition, message.offset)
-            if skipped is not None and not await asyncio.to_thread(
-                self._checkpoints.holds_nothing, message.partition, skipped, message.offset
-            ):
-                self._reread(message.partition, skipped, message.offset)
+    async def _take(self, fetched: Fetched) -> None:
+        turn_ends_s = time.monotonic() + _TURN_S
+        for message in fetched.messages:
+            # Asked again after every wait: what was fetched outlives a revocation.
+            if fetched.generation != self._generation:
                 return
-            self._stage.take(
-                Received(message.key, message.value, message.headers),
-                Origin(message.topic, message.partition, message.offset),
-                round(message.timestamp * 1e6),
-            )
-        except OnehertzError as error:
-            self._fail(error)
-        if self._outbox.waiting() > _MAX_WAITING:
-            await self._checkpoint()
-        else:
-            await asyncio.sleep(0)  # checkpoints and rebalances get their turn between frames
+            try:
+                await self._take_one(message)
+            except OnehertzError as error:
+                self._fail(error)
+            if self._outbox.waiting() > _MAX_WAITING:
+                await self._checkpoint()
+            elif time.monotonic() > turn_ends_s:
+                await asyncio.sleep(0)  # checkpoints and rebalances get their turn between frames
+                turn_ends_s = time.monotonic() + _TURN_S
+
+    async def _take_one(self, message: Any) -> None:
+        received = Received(message.key, message.value, message.headers)
+        origin = Origin(message.topic, message.partition, message.offset)
+        if message.topic != self._input:
+            self._stage.learn(received, origin)
+            return
+        skipped = self._outbox.skipped(message.partition, message.offset)
+        if skipped is not None and not await asyncio.to_thread(
+            self._checkpoints.holds_nothing, message.partition, skipped, message.offset
+        ):
+            self._reread(message.partition, skipped, message.offset)
+            return
+        self._stage.take(received, origin, message.timestamp * 1000)
 
     def _reread(self, partition: int, skipped: int, offset: int) -> None:
         """Records were left out: nothing after them may be committed."""
@@ -167,7 +188,7 @@ class _GateApp:
             *(self._input, partition, skipped, offset),
         )
         self._stage.disown_all()
-        _rejoin(self._app)
+        rejoin(self._app)
 
     # ------------------------------------------------------------ ownership
 
@@ -175,7 +196,7 @@ class _GateApp:
         """Faust awaits this before it seeks to the committed offsets and resumes."""
         generation = app.consumer_generation_id
         assigned = {tp.partition for tp in app.consumer.assignment() if tp.topic == self._input}
-        member = _member_id(app)
+        member = member_id(app)
         self._stage.disown_all()
         try:
             taken = await asyncio.to_thread(
@@ -190,23 +211,33 @@ class _GateApp:
             return  # the next rebalance is on its way
         await self._own(app, taken, generation, member)
 
-    async def _own(
-        self, app: faust.App, taken: dict[int, Taken], generation: int, member: str
-    ) -> None:
+    async def _own(self, app: App, taken: dict[int, Taken], generation: int, member: str) -> None:
         # Faust seeks to what is committed: so that it is where the state ends.
-        _mend_seeking(app)
+        mend_seeking(app)
         starts = {TP(self._input, number): found.start for number, found in taken.items()}
-        if starts and not await _thread(app).commit(starts):
+        if self._feedback is not None:
+            starts |= self._feedback_starts(self._feedback, taken, app.consumer.assignment())
+        if starts and not await consumer_thread(app).commit(starts):
             return  # a rebalance came meanwhile: the next one takes over
         self._member = group_metadata(self._group, generation, member)
         self._generation = generation
         self._stage.input_id = self._checkpoints.input_id
         for number, found in taken.items():
             self._stage.own(number, found)
-        _tune_fetcher(app)
+        tune_fetcher(app)
         self._context.health.assigned = True
         self._context.metrics.count("onehertz_rebalances_total", stage=STAGE)
         log.info("partitions %s", ", ".join(map(str, sorted(taken))) or "none")
+
+    def _feedback_starts(
+        self, topic: str, taken: dict[int, Taken], assigned: Collection[TP]
+    ) -> dict[TP, int]:
+        # Faust assigns both topics alike, but to members that read both: not to one of before a
+        # change of the settings.
+        found = {TP(topic, n): at.feedback for n, at in taken.items() if at.feedback is not None}
+        if not found.keys() <= set(assigned):
+            log.warning("%s is assigned elsewhere: all gates must have one gate.feedback", topic)
+        return {place: at for place, at in found.items() if place in assigned}
 
     async def _on_partitions_revoked(self, _app: Any, *_args: Any, **_: Any) -> None:
         self._context.health.assigned = False
@@ -246,7 +277,7 @@ class _GateApp:
                 log.warning("%s: state dropped, rejoining", error)
                 self._context.metrics.count("onehertz_fenced_total", stage=STAGE)
                 self._stage.disown_all()
-                _rejoin(self._app)
+                rejoin(self._app)
                 return False
             except OnehertzError as error:
                 self._fail(error)
@@ -263,118 +294,3 @@ class _GateApp:
 
 def _set_soon(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
     loop.call_soon_threadsafe(event.set)
-
-
-# ---------------------------------------------------------------- Faust's corners
-
-
-class _App(faust.App):
-    """Without tables on disk, so without folders for them: each kill would leave some."""
-
-    def _create_directories(self) -> None:
-        pass
-
-
-def _faust_app(group: str, kafka: KafkaSettings) -> faust.App:
-    session_s = kafka.session_timeout_ms / 1000
-    return _App(
-        group,
-        broker=[f"kafka://{server}" for server in kafka.bootstrap_servers.split(",")],
-        **_credentials(kafka),
-        store="memory://",
-        web_enabled=False,
-        topic_disable_leader=True,
-        topic_allow_declare=False,
-        # Faust's own assignor. With 0, and no tables, Faust takes aiokafka's round robin instead.
-        table_standby_replicas=1,
-        # Only for the moment between assignment and our commit of where to start. A jump later on,
-        # because retention was faster than we, is noticed in `_take`.
-        consumer_auto_offset_reset="earliest",
-        consumer_max_fetch_size=4 * 1024 * 1024,
-        broker_max_poll_records=200,
-        stream_buffer_maxsize=256,  # frames of 30 to 500 kB; 4096 by default
-        broker_session_timeout=session_s,
-        broker_heartbeat_interval=min(1.0, session_s / 3),
-        broker_request_timeout=max(30.0, session_s + 5),
-        broker_rebalance_timeout=30.0,
-        stream_wait_empty=False,
-        origin="stream_processors",
-    )
-
-
-def _credentials(kafka: KafkaSettings) -> dict[str, Any]:
-    """Faust's own form of the connection's settings."""
-    if kafka.security_protocol == "PLAINTEXT":
-        return {}
-    import ssl
-
-    from faust import auth
-    from faust.types.auth import SASLMechanism
-
-    from runtime.settings import reveal
-
-    context = ssl.create_default_context(cafile=kafka.ssl_ca_file)
-    if kafka.security_protocol == "SSL":
-        return {"broker_credentials": auth.SSLCredentials(context)}
-    password = reveal(kafka.sasl_password, kafka.sasl_password_file, "kafka.sasl_password")
-    return {
-        "broker_credentials": auth.SASLCredentials(
-            username=kafka.sasl_username,
-            password=password,
-            mechanism=SASLMechanism(kafka.sasl_mechanism),
-            ssl_context=context if kafka.security_protocol == "SASL_SSL" else None,
-        )
-    }
-
-
-def _aiokafka(app: faust.App) -> Any:
-    """The aiokafka consumer inside Faust's (faust-streaming 0.15.3, aiokafka 0.14.0: pinned)."""
-    return _thread(app)._ensure_consumer()
-
-
-def _thread(app: faust.App) -> Any:
-    return app.consumer._thread  # type: ignore[attr-defined] # Faust's interface hides it
-
-
-def _member_id(app: faust.App) -> str:
-    return str(_aiokafka(app)._coordinator.member_id)
-
-
-def _rejoin(app: faust.App) -> None:
-    coordinator = _aiokafka(app)._coordinator
-    _thread(app).thread_loop.call_soon_threadsafe(coordinator.request_rejoin)
-
-
-def _mend_seeking(app: faust.App) -> None:
-    """Make "seek to what is committed" mean it for the offset 0 too.
-
-    aiokafka leaves such a partition where it is. What Faust had fetched of it during a rebalance,
-    and thrown away, never came again: seen as lost records and as a partition that stood still, in
-    3 of 8 runs in which a gate was killed before its first snapshot.
-    """
-    consumer = _aiokafka(app)
-    if isinstance(consumer.seek_to_committed, _SeekToCommitted):
-        return
-    consumer.seek_to_committed = _SeekToCommitted(consumer)
-
-
-class _SeekToCommitted:
-    """In place of the method of an aiokafka consumer; runs in the consumer's thread."""
-
-    def __init__(self, consumer: Any) -> None:
-        self._seek = consumer.seek
-        self._seek_to_committed = consumer.seek_to_committed
-
-    async def __call__(self, *partitions: Any) -> Any:
-        found = await self._seek_to_committed(*partitions)
-        for place, offset in found.items():
-            if offset == 0:
-                self._seek(place, 0)
-        return found
-
-
-def _tune_fetcher(app: faust.App) -> None:
-    """At a low rate, one fetch per message costs 3.1 ms of CPU; waiting 100 ms for more, 0.8."""
-    fetcher = _aiokafka(app)._fetcher
-    fetcher._fetch_min_bytes = 1024 * 1024
-    fetcher._fetch_max_wait_ms = 100

@@ -55,6 +55,13 @@ class GateSettings(Section):
     audit_seed: Annotated[
         int, Field(description="changes which frames are drawn for the audit")
     ] = 0
+    feedback: Annotated[
+        bool,
+        Field(
+            description="the gate learns from the detections: tiles that trigger without changing "
+            "them grow less sensitive, tiles where they changed grow more so"
+        ),
+    ] = False
     # 640 is the largest input of the detectors in the catalogue (300 to 640), so none has to blow
     # a picture up; a 1080p frame keeps 1/9 of its pixels.
     largest_side_px: Annotated[
@@ -85,6 +92,11 @@ class GateSettings(Section):
         """These settings for a camera of which every frame is kept."""
         return self.model_copy(update={"enabled": False})
 
+    @property
+    def learns(self) -> bool:
+        """Whether detections are read at all."""
+        return self.enabled and self.feedback
+
     def rule(self) -> GateRule:
         """The part that the gate itself goes by."""
         return GateRule(
@@ -93,4 +105,5 @@ class GateSettings(Section):
             audit_rate=self.audit_rate,
             seed=self.audit_seed,
             frozen_us=round(self.frozen_after_s * 1_000_000),
+            feedback=self.feedback,
         )

@@ -12,9 +12,25 @@ from runtime.dead_letters import FailureGuard, Origin, dead_letter
 from runtime.metrics import Metrics
 from runtime.outbox import Outbox, Output
 from runtime.recovery import Taken
-from schemas.codec import Received, decode_raw, encode_frame, encode_snapshot, salvage
+from schemas.codec import (
+    Received,
+    decode_raw,
+    decode_result,
+    encode_frame,
+    encode_snapshot,
+    salvage,
+)
 from schemas.errors import DecodeError, InvalidMessage
-from schemas.messages import Captured, GatedRecord, RawRecord, Rejected, Snapshot, from_us
+from schemas.messages import (
+    Captured,
+    GatedRecord,
+    Missing,
+    RawRecord,
+    Rejected,
+    Snapshot,
+    Unchanged,
+    from_us,
+)
 from stream_processors.processor import STAGE, CameraGate
 from stream_processors.scenes import Scenes
 from stream_processors.settings import GateSettings
@@ -50,23 +66,30 @@ class GateStage:
         self._guard = FailureGuard()
         self._cameras: dict[str, CameraGate] = {}
         self._scenes = Scenes(metrics)
+        self._partitions: dict[str, int] = {}  # on which each camera's ticks come
         self.input_id = ""
 
     def own(self, partition: int, taken: Taken) -> None:
         """Go on with a partition where its last owner's checkpoint ended."""
         for camera, state in taken.states.items():
             try:
-                self._cameras[camera] = self._gate(camera, state)
+                self._add(camera, partition, state)
             except UnreadableState as error:
                 # The next frame is kept as the camera's first: that costs one inference.
                 log.warning("%s: state dropped, it starts anew: %s", camera, error)
-        self._outbox.own(partition, start=taken.start, published_to=taken.published_to)
+        self._outbox.own(
+            partition,
+            start=taken.start,
+            published_to=taken.published_to,
+            feedback=taken.feedback,
+        )
         self._metrics.set("onehertz_cameras", len(self._cameras), stage=STAGE)
 
     def disown_all(self) -> None:
         """Forget all state: it belongs to whoever has the partitions now."""
         self._cameras.clear()
         self._scenes.forget_all()
+        self._partitions.clear()
         self._outbox.disown_all()
         self._metrics.set("onehertz_cameras", 0, stage=STAGE)
 
@@ -85,12 +108,44 @@ class GateStage:
             rejected = salvage(message, error)
             if rejected is None:
                 letter = self._dead(message, origin, error)
-                self._outbox.add(origin.partition, origin.offset, None, [letter])
+                self._add_work(message, origin, None, [letter])
                 self._guard.failed(message.key, error)
             else:
                 self._decide(rejected, message, origin, appended_at_us, broken=error)
             return
         self._decide(record, message, origin, appended_at_us)
+
+    def learn(self, message: Received, origin: Origin) -> None:
+        """Take one message of detections: what the detector saw may teach its camera's gate.
+
+        One that is of no use changes nothing and is counted: whoever stores it says what is wrong.
+        """
+        if not self._outbox.expects_feedback(origin.partition, origin.offset):
+            return
+        camera = self._learn(message, origin.partition) if _says_what_was_seen(message) else None
+        self._outbox.add_feedback(origin.partition, origin.offset, camera)
+
+    def _learn(self, message: Received, partition: int) -> str | None:
+        """The camera whose gate has learnt from the message, if one has."""
+        try:
+            record = decode_result(message)
+        except DecodeError:
+            self._count_feedback("unusable")
+            return None
+        if record.camera in self._ungated:
+            return None
+        # A snapshot is of one partition: feedback that comes on another can't go with it.
+        is_mine = self._partitions.get(record.camera) == partition
+        if is_mine and self._cameras[record.camera].learn(record):
+            self._count_feedback("learnt")
+            return record.camera
+        # Of the rejected frames most were never kept.
+        if not isinstance(record, Rejected):
+            self._count_feedback("forgotten")
+        return None
+
+    def _count_feedback(self, result: str) -> None:
+        self._metrics.count("onehertz_gate_feedback_total", result=result)
 
     def _decide(
         self,
@@ -102,12 +157,13 @@ class GateStage:
         broken: DecodeError | None = None,
     ) -> None:
         """`broken`: why the message does not decode; then `record` is what is left of it."""
-        camera = self._camera(record.camera)
+        camera = self._camera(record.camera, origin.partition)
         outcome = camera.take(
             record,
             appended_at_us=appended_at_us,
             raw_offset=origin.offset,
             took_us=self._now_us(),
+            repeated=self._outbox.is_published(origin.partition, origin.offset),
         )
         if outcome.fell_back:
             self._metrics.count("onehertz_signature_fallbacks_total", stage=STAGE)
@@ -124,22 +180,30 @@ class GateStage:
         # No snapshot where nothing went on: one beside an output topic that still ends with records
         # of an earlier frames-raw would make those look like what was published of this one.
         moved = None if outcome.record is None else record.camera
-        self._outbox.add(origin.partition, origin.offset, moved, outputs)
+        self._add_work(message, origin, moved, outputs)
         if error is not None:
             self._guard.failed(message.key, error)
         else:
             self._guard.succeeded()
 
-    def _camera(self, name: str) -> CameraGate:
+    def _add_work(
+        self, message: Received, origin: Origin, moved: str | None, outputs: list[Output]
+    ) -> None:
+        size = len(message.value or b"")
+        self._outbox.add(origin.partition, origin.offset, moved, outputs, size)
+
+    def _camera(self, name: str, partition: int) -> CameraGate:
         if name not in self._cameras:
-            self._cameras[name] = self._gate(name, None)
+            self._add(name, partition, None)
             self._metrics.set("onehertz_cameras", len(self._cameras), stage=STAGE)
         return self._cameras[name]
 
-    def _gate(self, camera: str, state: bytes | None) -> CameraGate:
+    def _add(self, camera: str, partition: int, state: bytes | None) -> None:
+        """Raises UnreadableState."""
         ungated = camera in self._ungated
         settings = self._settings.without_gate() if ungated else self._settings
-        return CameraGate(camera, settings, state)
+        self._cameras[camera] = CameraGate(camera, settings, state)
+        self._partitions[camera] = partition
 
     def _output(self, record: GatedRecord, partition: int) -> Output:
         took_us, _ = record.stages[STAGE]
@@ -170,3 +234,9 @@ class GateStage:
         )
         wire = encode_snapshot(message, from_us(self._now_us()).astimezone(UTC))
         return Output(self._topics["gate-state"], partition, wire)
+
+
+def _says_what_was_seen(message: Received) -> bool:
+    """Whether it can be of use to a gate: nine in ten are *unchanged* and need no decoding."""
+    kinds = [value for name, value in message.headers or () if name == "ce_type"]
+    return kinds not in ([Unchanged.type.encode()], [Missing.type.encode()])

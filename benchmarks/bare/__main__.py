@@ -10,7 +10,8 @@ import sys
 _AT_MOST_S = 150  # whoever started it may be gone, and Kafka too
 
 LOOPS = (
-    "consume", "copy_rows", "detect", "encode", "forward", "idle", "key_frames", "video_capture",
+    "consume", "copy_rows", "decide", "detect", "encode", "forward", "idle", "key_frames",
+    "stock_agent", "video_capture",
 )  # fmt: skip
 
 

@@ -14,7 +14,8 @@ from runtime.sender import Sender
 from schemas.codec import encode_frame
 from schemas.messages import Box, Captured, FrameRecord, Inferred, Kept, Unchanged, frame_id, to_us
 from schemas.wire import Stage
-from vision.jpeg import Bgr, encode_bgr
+from vision.jpeg import Bgr, decode_luma, encode_bgr, inspect
+from vision.signature import encode_signature
 
 CAMERAS = 100
 WIDTH, HEIGHT = 640, 480
@@ -50,17 +51,32 @@ def _quality_for(images: Sequence[Bgr]) -> int:
     return best
 
 
+def signatures(jpegs: Sequence[bytes]) -> list[bytes | None]:
+    """What a producer would send beside each picture; None: it does not fit."""
+    return [encode_signature(decode_luma(jpeg, inspect(jpeg))) for jpeg in jpegs]
+
+
 def captured(
-    jpegs: Sequence[bytes], count: int, began_at: datetime, cameras: int = CAMERAS
+    jpegs: Sequence[bytes],
+    count: int,
+    began_at: datetime,
+    cameras: int = CAMERAS,
+    signatures: Sequence[bytes | None] | None = None,
 ) -> Iterator[Captured]:
     """`count` frames of 100 cameras, or so many, for frames-raw, one second after the other.
 
-    Each camera shows one of the streets, its eight ticks over and over.
+    Each camera shows one of the streets, its eight ticks over and over. `signatures`: one for each
+    of the `jpegs`.
     """
     for tick in _ticks(count, began_at, cameras):
-        number = int(tick["camera"][3:]) % _SCENES
-        jpeg = jpegs[number * _TICKS_PER_SCENE + tick["seq"] % _TICKS_PER_SCENE]
-        yield Captured(**tick, jpeg=jpeg, stages={"produce": _times(tick, 0)})
+        scene = int(tick["camera"][3:]) % _SCENES
+        number = scene * _TICKS_PER_SCENE + tick["seq"] % _TICKS_PER_SCENE
+        yield Captured(
+            **tick,
+            jpeg=jpegs[number],
+            signature=signatures[number] if signatures else None,
+            stages={"produce": _times(tick, 0)},
+        )
 
 
 def kept(jpegs: Sequence[bytes], count: int, began_at: datetime) -> Iterator[Kept]:

@@ -111,7 +111,8 @@ def configuration(
         "line": {"prefix": prefix, "partitions": PARTITIONS},
         # A role that is killed is back in seconds: somebody watches.
         "kafka": {"bootstrap_servers": endpoints.bootstrap_servers, "session_timeout_ms": 6000},
-        "checkpoint": {"snapshot_interval_s": 1.0},  # the lag is counted from it
+        # The lag is counted from it.
+        "checkpoint": {"snapshot_interval_s": 1.0, "snapshot_share": 100.0},
         "sql": {"dsn": dsn, "batch_wait_ms": 200},
         # Every batch size is tried out before the model serves; four cameras fill no larger one.
         "infer": {"max_wait_ms": 100, "max_batch": 4},

@@ -47,6 +47,11 @@ def waiting_for(at: Condition) -> Fault:
     return Fault(at, "nothing is done", lambda _line: None)
 
 
+def another(at: Condition, role: Role) -> Fault:
+    """No fault: one more process of a role."""
+    return Fault(at, f"another {role} starts", lambda line: line.start_another(role))
+
+
 def feed(at: Condition, load: Load) -> Fault:
     """No fault: the whole load arrives at once, so that every stage has a backlog."""
     return Fault(at, f"{load.ticks} ticks arrive", load.produce)
@@ -83,11 +88,10 @@ def members(role: Role, count: int) -> Condition:
     """The role's group is settled, all partitions belonging to so many processes."""
 
     def holds(watch: Watch) -> bool:
-        owners = watch.owners(role)
-        all_of_them = watch.line.settings.line.partitions * len(INPUTS[role])
-        return (
-            owners is not None and len(owners) == all_of_them and len(set(owners.values())) == count
-        )
+        inputs = {watch.line.topic(name) for name in INPUTS[role]}
+        owners = {at: who for at, who in (watch.owners(role) or {}).items() if at[0] in inputs}
+        all_of_them = watch.line.settings.line.partitions * len(inputs)
+        return len(owners) == all_of_them and len(set(owners.values())) == count
 
     return Condition(f"{count} members share {role}", holds)
 

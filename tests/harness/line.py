@@ -42,7 +42,7 @@ _COMMANDS: Final[dict[str, tuple[str, ...]]] = {
 # So that a fault bites within seconds: short sessions, small transactions, snapshots every second.
 _SETTINGS: Final[dict[str, Any]] = {
     "kafka": {"session_timeout_ms": 3000, "transaction_timeout_ms": 6000},
-    "checkpoint": {"interval_s": 0.1, "snapshot_interval_s": 1.0},
+    "checkpoint": {"interval_s": 0.1, "snapshot_interval_s": 1.0, "snapshot_share": 100.0},
     "infer": {"threads": 1, "max_batch": 4, "max_wait_ms": 50},
     "sql": {"batch_rows": 100, "batch_wait_ms": 100, "retry_wait_ms": 200},
     "rules": [
@@ -87,13 +87,19 @@ class Line:
     ) -> None:
         """Start `count` processes of a role. `failpoints`: by number, for its first life."""
         for number in range(1, count + 1):
-            name = f"{role}-{number}"
-            command = _COMMANDS[role]
-            slot = (name,) if "--slot" in command else ()
-            arguments = [*command, *slot, "--config", str(self.config)]
-            self.processes[name] = RoleProcess(name, arguments, self.config.parent)
-            point = (failpoints or {}).get(number)
-            self.processes[name].start({FAILPOINT: point} if point else None)
+            self._start(role, number, (failpoints or {}).get(number))
+
+    def start_another(self, role: Role) -> None:
+        """Start one more process of a role beside those that there are."""
+        self._start(role, len(self.instances(role)) + 1, None)
+
+    def _start(self, role: Role, number: int, point: str | None) -> None:
+        name = f"{role}-{number}"
+        command = _COMMANDS[role]
+        slot = (name,) if "--slot" in command else ()
+        arguments = [*command, *slot, "--config", str(self.config)]
+        self.processes[name] = RoleProcess(name, arguments, self.config.parent)
+        self.processes[name].start({FAILPOINT: point} if point else None)
 
     def start_all(self, *roles: Role) -> None:
         """Start one process of each role."""

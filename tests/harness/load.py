@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import pairwise
 
 from producers.sources.street import StreetSource
 from runtime.sender import Sender
@@ -39,6 +40,11 @@ class Load:
         for number, wire in self.wires:
             sender.send(line.topic("frames-raw"), wire, partition=number % partitions)
         assert sender.flush(60.0) == 0
+
+    def parts(self, count: int) -> list[Load]:
+        """The same messages in so many loads of about the same size, one after the other."""
+        edges = [len(self.wires) * part // count for part in range(count + 1)]
+        return [replace(self, wires=self.wires[a:b]) for a, b in pairwise(edges)]
 
 
 def street_load(ticks: int, seeds: Sequence[int] = SEEDS) -> Load:

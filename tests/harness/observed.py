@@ -91,6 +91,10 @@ class Watch:
         """How often partitions were seen to have moved from one member to another."""
         return max(0, len(self._owners.get(role, [])) - 1)
 
+    def all_owners(self, role: Role) -> list[Owners]:
+        """Every sharing of the role's partitions that was seen, in order."""
+        return self._owners.get(role, [])
+
     def owners(self, role: Role) -> Owners | None:
         """Who has which partition of the role's input; None while the group rebalances.
 

@@ -53,6 +53,10 @@ class Partition:
     topic_id: str = "0"
     from_before: int = 0  # outputs that came of an input of this name that was deleted since
     dead: list[int] = field(default_factory=list)
+    feedback: list[str] = field(default_factory=list)  # the second input: cameras
+    feedback_committed: int = 0
+    feedback_made_anew: int = 0  # where it stood when the input was made anew
+    forgotten: set[int] = field(default_factory=set)  # feedback that came before its camera
     owner: int | None = None  # by the group's present generation
 
     def replayed(self, until: int) -> dict[str, int]:
@@ -74,31 +78,54 @@ class Partition:
 
 
 class Process:
-    """A stage whose state of a camera is how many of its inputs have counted."""
+    """A stage whose state of a camera is how many of its inputs have counted.
+
+    And which feedback it has learnt, by offset.
+    """
 
     def __init__(self) -> None:
         self.outbox = Outbox(SNAPSHOTS_EVERY_S)
         self.states: dict[tuple[int, str], int] = {}
+        self.learnt: dict[tuple[int, str], tuple[int, ...]] = {}
         self.at: dict[int, int] = {}  # the next input to read
+        self.feedback_at: dict[int, int] = {}
 
     def own(self, number: int, broker: Partition) -> None:
         newest = int(broker.outputs[-1].split()[0]) if broker.outputs else -1
         left = Left(0, len(broker.inputs), broker.committed, broker.snapshots, newest)
         taken = taken_over(left, broker.topic_id)
         self.forget(number)
-        self.states |= {(number, camera): int(s) for camera, s in taken.states.items()}
+        for camera, state in taken.states.items():
+            count, *learnt = map(int, state.split())
+            self.states[number, camera] = count
+            self.learnt[number, camera] = tuple(learnt)
         self.at[number] = taken.start
-        self.outbox.own(number, start=taken.start, published_to=taken.published_to)
+        self.feedback_at[number] = start = broker.feedback_committed
+        self.outbox.own(number, start=taken.start, published_to=taken.published_to, feedback=start)
 
     def forget(self, number: int) -> None:
         self.outbox.disown(number)
         self.at.pop(number, None)
         self.states = {key: s for key, s in self.states.items() if key[0] != number}
+        self.learnt = {key: s for key, s in self.learnt.items() if key[0] != number}
 
     def forget_all(self) -> None:
         self.outbox.disown_all()
         self.at.clear()
         self.states.clear()
+        self.learnt.clear()
+
+    def learn(self, number: int, broker: Partition) -> None:
+        offset = self.feedback_at[number]
+        assert self.outbox.expects_feedback(number, offset)
+        key = (number, broker.feedback[offset])
+        is_known = key in self.states
+        if is_known:
+            self.learnt[key] = (*self.learnt.get(key, ()), offset)
+        else:
+            broker.forgotten.add(offset)
+        self.outbox.add_feedback(number, offset, key[1] if is_known else None)
+        self.feedback_at[number] += 1
 
     def work(self, number: int, one: Input) -> None:
         offset = self.at[number]
@@ -112,8 +139,9 @@ class Process:
         self.at[number] += 1
 
     def snapshot(self, camera: str, number: int, offset: int) -> Output:
-        state = self.states[(number, camera)]
-        return Output("state", number, Wire(camera.encode(), b"%d %d" % (offset, state), []))
+        key = (number, camera)
+        told = " ".join(map(str, (offset, self.states[key], *self.learnt.get(key, ()))))
+        return Output("state", number, Wire(camera.encode(), told.encode(), []))
 
 
 class AnyInterleaving(RuleBasedStateMachine):
@@ -144,6 +172,17 @@ class AnyInterleaving(RuleBasedStateMachine):
             if number in process.at and process.at[number] < len(inputs):
                 process.work(number, inputs[process.at[number]])
 
+    @rule(number=st.sampled_from(PARTITIONS), cameras=st.lists(st.sampled_from(CAMERAS)))
+    def feedback_arrives(self, number: int, cameras: list[str]) -> None:
+        self.broker[number].feedback += cameras
+
+    @rule(name=st.sampled_from(PROCESSES), number=st.sampled_from(PARTITIONS), n=st.integers(1, 4))
+    def a_process_learns(self, name: int, number: int, n: int) -> None:
+        process, broker = self.processes[name], self.broker[number]
+        for _ in range(n):
+            if number in process.at and process.feedback_at[number] < len(broker.feedback):
+                process.learn(number, broker)
+
     @rule(name=st.sampled_from(PROCESSES), final=st.booleans(), passed_s=st.sampled_from([0.2, 6]))
     def a_process_makes_a_checkpoint(self, name: int, final: bool, passed_s: float) -> None:
         self.now_s += passed_s
@@ -162,6 +201,8 @@ class AnyInterleaving(RuleBasedStateMachine):
         for _ in range(rounds):
             self.inputs_arrive(number, [Input("north", counts=True, dead=False)])
             self.a_process_works(name, number, 2)
+            self.feedback_arrives(number, ["north"])
+            self.a_process_learns(name, number, 1)
             self.a_process_makes_a_checkpoint(name, final=False, passed_s=0.2)
 
     @rule(name=st.sampled_from(PROCESSES), fate=st.sampled_from(["before", "after"]))
@@ -194,6 +235,7 @@ class AnyInterleaving(RuleBasedStateMachine):
         broker.inputs, broker.committed, broker.dead = [], None, []
         broker.topic_id += "0"
         broker.from_before = len(broker.outputs)
+        broker.feedback_made_anew = broker.feedback_committed
         for process in self.processes.values():
             process.forget(number)
         self.move(number, broker.owner or 0)
@@ -208,8 +250,21 @@ class AnyInterleaving(RuleBasedStateMachine):
     def snapshots_and_offset_belong_together(self) -> None:
         for broker in getattr(self, "broker", {}).values():
             current = {c: s for c, s in broker.snapshots.items() if s.topic_id == broker.topic_id}
-            states = {camera: int(snapshot.state) for camera, snapshot in current.items()}
+            states = {camera: int(s.state.split()[0]) for camera, s in current.items()}
             assert states == broker.replayed(broker.committed or 0)
+
+    @invariant()
+    def feedback_is_learnt_once_by_the_state_that_its_offset_belongs_to(self) -> None:
+        for broker in getattr(self, "broker", {}).values():
+            for camera, snapshot in broker.snapshots.items():
+                if snapshot.topic_id != broker.topic_id:
+                    continue
+                learnt = list(map(int, snapshot.state.split()[1:]))
+                assert learnt == sorted(set(learnt))
+                seen = range(broker.feedback_made_anew, broker.feedback_committed)
+                mine = {offset for offset in seen if broker.feedback[offset] == camera}
+                assert set(learnt) <= mine
+                assert mine - set(learnt) <= broker.forgotten
 
     def teardown(self) -> None:
         """In the end everything is out: once, in order; dead letters at least once."""
@@ -238,6 +293,8 @@ class AnyInterleaving(RuleBasedStateMachine):
             return False
         for number, offset in batch.offsets.items():
             self.broker[number].committed = offset
+        for number, offset in batch.feedback.items():
+            self.broker[number].feedback_committed = offset
         for topic, number, wire in batch.outputs:
             broker = self.broker[number]
             camera = wire.key.decode()
@@ -246,7 +303,7 @@ class AnyInterleaving(RuleBasedStateMachine):
             elif topic == "dlq":
                 broker.dead.append(int(wire.value))
             else:
-                offset_text, state = wire.value.split()
+                offset_text, _, state = wire.value.partition(b" ")
                 broker.snapshots[camera] = Snapshot(
                     camera=camera,
                     stage="test",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runtime.recovery import Expired, Left, Taken, taken_over
+from runtime.recovery import Expired, Left, Taken, feedback_start, taken_over
 from schemas.messages import Snapshot
 
 NOW, BEFORE = "topic-id-now", "topic-id-before"
@@ -81,3 +81,10 @@ def test_input_that_expired_unread_is_never_skipped() -> None:
     with pytest.raises(Expired, match=r"^50 records expired"):
         taken_over(left(low=50, committed=0), NOW)
     assert taken_over(left(snapshot(50), low=50), NOW).start == 50
+
+
+def test_feedback_goes_on_where_the_state_ends_and_without_an_offset_at_its_end() -> None:
+    assert feedback_start(low=0, high=90, committed=40) == 40
+    assert feedback_start(low=0, high=90, committed=None) == 90
+    assert feedback_start(low=50, high=90, committed=40) == 50
+    assert feedback_start(low=0, high=10, committed=40) == 10

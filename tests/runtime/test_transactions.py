@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -275,6 +276,26 @@ def test_the_last_snapshot_of_each_camera_counts(stage: Stage) -> None:
         sender.commit(Batch([stage.snapshot(4, b"four")], {0: 4}), metadata)
     assert stage.take_over() == Taken(4, 1, {"north": b"four", "south": b"zwei"})
     assert stage.take_over(1) == Taken(0)
+
+
+def test_where_the_feedback_stands_is_published_and_found_with_the_state(
+    stage: Stage, new_topic: NewTopicOf, produce: Callable[..., None]
+) -> None:
+    feedback = new_topic("feedback", 2)
+    produce(feedback, *[b"%d" % n for n in range(9)])
+    stage.topics = replace(stage.topics, feedback=feedback)
+    # Nobody has read any of it: what lies there was seen in frames that no state remembers.
+    assert stage.take_over() == Taken(0, feedback=9)
+    assert stage.take_over(1) == Taken(0, feedback=0)
+    sender = Transactions(
+        stage.kafka, stage.topics.group + "a", stage.topics.input, feedback_topic=feedback
+    )
+    with stage.member() as metadata:
+        late = Batch([stage.snapshot(1, b"old")], {0: 1}, {0: 8})
+        with pytest.raises(Fenced):
+            sender.commit(late, group_metadata("x", 99, "x"))
+        sender.commit(Batch([stage.snapshot(2, b"two")], {0: 2}, {0: 5}), metadata)
+    assert stage.take_over() == Taken(2, -1, {"north": b"two"}, feedback=5)
 
 
 def test_a_topic_that_was_made_anew_is_noticed_and_read_from_its_beginning(

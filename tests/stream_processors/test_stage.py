@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection
 
+import hypothesis
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import generate_latest
 
@@ -24,17 +25,21 @@ from tests.stream_processors.ticks import CAMERA, NOON, S, captured, missing, sc
 
 TOPICS = {name: f"t.{name}" for name in ("frames-raw", "frames-gated", "gate-state")}
 NEVER_S = 1e9
+NO_AUDIT = GateSettings(audit_rate=0.0)
 
 
 class Line:
     """The stage on partition 3, fed in order."""
 
-    def __init__(self, taken: Taken | None = None, ungated: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        taken: Taken | None = None,
+        ungated: Collection[str] = (),
+        settings: GateSettings = NO_AUDIT,
+    ) -> None:
         self.metrics = Metrics()
         self.outbox = Outbox(NEVER_S)
-        self.stage = GateStage(
-            GateSettings(audit_rate=0.0), self.outbox, self.metrics, lambda: NOON, TOPICS, ungated
-        )
+        self.stage = GateStage(settings, self.outbox, self.metrics, lambda: NOON, TOPICS, ungated)
         self.stage.input_id = "id"
         self.stage.own(3, taken or Taken(0))
         self.offset = taken.start if taken else 0
@@ -49,6 +54,9 @@ class Line:
         origin = Origin("t.frames-raw", partition, offset)
         self.stage.take(message, origin, NOON + 3600 * S)
 
+    def learn(self, offset: int, wire: Wire, partition: int = 3) -> None:
+        self.stage.learn(received(wire), Origin("t.detections", partition, offset))
+
     def batch(self, *, final: bool = False) -> Batch:
         batch = self.outbox.take(0.0, self.stage.snapshot, final=final)
         assert batch is not None
@@ -56,7 +64,8 @@ class Line:
 
     def count(self, name: str) -> float:
         text = generate_latest(self.metrics.registry).decode()
-        lines = [line for line in text.splitlines() if line.startswith(f"{name}{{")]
+        start = name if "{" in name else f"{name}{{"
+        lines = [line for line in text.splitlines() if line.startswith(start)]
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
 
 
@@ -193,7 +202,7 @@ def test_too_many_bad_messages_in_a_row_stop_the_stage() -> None:
     assert line.offset == 99
 
 
-@settings(max_examples=20)
+@hypothesis.settings(max_examples=20)
 @given(
     pictures=st.lists(st.integers(0, 3), min_size=1, max_size=12),
     cut=st.integers(0, 12),

@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from schemas.messages import Captured, Missing, from_us
+from schemas.messages import Box, Captured, Inferred, Missing, Rejected, from_us
 from tests.vision.scenes import picture
 from vision.jpeg import encode_bgr
 
@@ -63,4 +63,30 @@ def missing(at_s: float, seq: int, *, run: str = "a") -> Missing:
         seq=seq,
         reason="stalled",
         detail="no frame for 3 s",
+    )
+
+
+def inferred(at_s: float, seq: int, *boxes: Box, camera: str = CAMERA) -> Inferred:
+    """What the detector saw on the frame that was captured `at_s` seconds after noon."""
+    return Inferred(
+        camera=camera,
+        captured_at=from_us(NOON + round(at_s * S)),
+        run="a",
+        seq=seq,
+        width=64,
+        height=48,
+        model="m",
+        boxes=boxes,
+        because="changed",
+    )
+
+
+def not_inferred(at_s: float, seq: int) -> Rejected:
+    """The same frame, of which the detector could make nothing."""
+    return Rejected(
+        camera=CAMERA,
+        captured_at=from_us(NOON + round(at_s * S)),
+        run="a",
+        seq=seq,
+        reason="undecodable",
     )
