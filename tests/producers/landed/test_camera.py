@@ -436,7 +436,8 @@ def test_files_that_can_not_be_moved_hold_up_nobody(
         eventually(lambda: len(site.broker.records) == 12, 30)
         (site.landed / "done").unlink()
         eventually(lambda: (site.landed / "done" / name_of(8)).exists(), 30)
-    assert caplog.text.count("can't be moved or deleted") == 3  # once for each file at most
+    told = caplog.text.count("can't be moved or deleted")
+    assert 1 <= told <= 3, "once for each file at most; the last may be done when all is well again"
     assert site.broker.seconds() == list(range(12))
 
 
