@@ -24,6 +24,7 @@ BENCHMARKS = (
     "codec",
     "gate",
     "stock",
+    "decision",
     "restore",
     "infer",
     "sql",

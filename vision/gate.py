@@ -115,7 +115,8 @@ class Gate:
         if memory is None or not comparable or memory.kept.shape != picture.shape:
             self._memory = self._begun(picture, frame, captured_at_us)
             first = memory is None
-            scene: Scene | None = "blind" if is_blind(luma) else None
+            means = tiles.tile_means(tiles.stabilise(picture))
+            scene: Scene | None = "blind" if is_blind(means) else None
             return Decision(
                 True, "first" if first else "changed", 0.0 if first else MAX_SCORE, scene
             )
@@ -139,6 +140,16 @@ class Gate:
             feedback = memory.feedback.answered(frame, boxes)
         self._memory = replace(memory, feedback=feedback, forced=forced)
         return True
+
+    def changes(self, luma: Luma) -> tiles.Tiles | None:
+        """How far each tile is from the last kept frame, in multiples of its noise; learns nothing.
+
+        None where there is nothing to compare with: no frame yet, or one of another size.
+        """
+        memory, picture = self._memory, tiles.pad(luma)
+        if memory is None or memory.levels is None or memory.kept.shape != picture.shape:
+            return None
+        return self._look(memory, tiles.stabilise(picture), memory.levels).ratios
 
     def state(self) -> bytes:
         """All that later decisions depend on besides the rule; `Gate(rule, state)` goes on exactly.
@@ -173,13 +184,11 @@ class Gate:
     def _compare(self, memory: Memory, picture: Luma, frame: str, at_us: int) -> Decision:
         stabilised = tiles.stabilise(picture)
         last_rows = tiles.every_other_row(picture)
-        moved = tiles.differences(
-            memory.last_rows, tiles.every_other_row(stabilised), tiles.TILE_PX // 2
-        )
+        moved = _moved(memory.last_rows, tiles.every_other_row(stabilised))
         stillness = memory.stillness.after(memory.last_rows, last_rows, moved, at_us)
         # Judged by the noise from before this frame: nobody is measured by his own arrival.
         levels = common_level(moved) if memory.levels is None else memory.levels
-        look = self._look(memory, picture, stabilised, levels)
+        look = self._look(memory, stabilised, levels)
         frozen = stillness.is_frozen(at_us, self._rule.frozen_us)
         thawed = memory.stillness.is_frozen(at_us, self._rule.frozen_us) and not frozen
         # Nobody saw what came while it was frozen.
@@ -203,19 +212,18 @@ class Gate:
             because is not None, because, look.score, "frozen" if frozen else look.scene
         )
 
-    def _look(
-        self, memory: Memory, picture: Luma, stabilised: tiles.Stabilised, levels: Levels
-    ) -> _Look:
+    def _look(self, memory: Memory, stabilised: tiles.Stabilised, levels: Levels) -> _Look:
         noise = noise_of(levels if memory.feedback is None else levels + memory.feedback.dull)
-        ratios = tiles.differences(memory.kept, stabilised) / noise
+        means = tiles.tile_means(stabilised)
+        ratios = tiles.differences(memory.kept, stabilised, means) / noise
         score = min(tiles.cluster_score(ratios), MAX_SCORE)
-        blind: Scene | None = "blind" if is_blind(picture) else None
+        blind: Scene | None = "blind" if is_blind(means) else None
         changed = float((ratios > self._rule.threshold).mean())
         if blind or changed < _MAYBE_MOVED:
             return _Look(score, ratios, blind)
         shift = shift_between(tiles.stabilise(memory.kept), stabilised)
         if shift is not None:
-            steady = tiles.differences(shifted(memory.kept, *shift), stabilised) / noise
+            steady = tiles.differences(shifted(memory.kept, *shift), stabilised, means) / noise
             if hypot(*shift) <= _SHAKES_PX:
                 ratios = np.minimum(ratios, steady)
                 score = min(tiles.cluster_score(ratios), MAX_SCORE)
@@ -242,6 +250,12 @@ class Gate:
             triggered = tiles.in_clusters(look.ratios, self._rule.threshold) if changed else None
             feedback = feedback.kept(frame, triggered)
         return replace(memory, kept=picture, kept_at_us=at_us, feedback=feedback)
+
+
+def _moved(last_rows: Luma, rows: tiles.Stabilised) -> tiles.Tiles:
+    """How far each tile is from the frame before; of every other row."""
+    height = tiles.TILE_PX // 2
+    return tiles.differences(last_rows, rows, tiles.tile_means(rows, height), height)
 
 
 def drawn(frame: str, rate: float, seed: int) -> bool:

@@ -47,10 +47,12 @@ def common_level(moved: Tiles) -> Levels:
 def follow(levels: Levels, moved: Tiles, learnt: int) -> Levels:
     """`levels` a step nearer to what each tile moves between two frames; so many were before."""
     pace = max(1, _FIRST_PACE - learnt // _FRAMES_PER_PACE)
-    high = levels >= _KNEE
-    up = np.where(high, _HIGH_STEP_UP, _STEP_UP) * pace
-    down = np.where(high, _HIGH_STEP_DOWN, _STEP_DOWN) * pace
-    stepped = np.where(moved > noise_of(levels), levels + up, levels - down)
+    above = moved > noise_of(levels)
+    steps = np.where(above, np.int16(_STEP_UP * pace), np.int16(-_STEP_DOWN * pace))
     # On its way up a tile stops at the knee.
-    stepped = np.where(~high & (stepped > _KNEE), _KNEE, stepped)
+    stepped = np.minimum(levels + steps, _KNEE)
+    high = levels >= _KNEE
+    if high.any():
+        steps = np.where(above, np.int16(_HIGH_STEP_UP * pace), np.int16(-_HIGH_STEP_DOWN * pace))
+        stepped = np.where(high, levels + steps, stepped)
     return np.clip(stepped, 0, len(NOISE) - 1).astype(np.uint8)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from vision.jpeg import Luma
-from vision.tiles import TILE_PX, Stabilised
+from vision.tiles import Stabilised, Tiles
 
 # moved: the camera was turned. switched: other light all over, or from day to night (infrared).
 # blind: one colour, so a covered lens or nothing but darkness. frozen: the same picture, bit for
@@ -21,11 +21,9 @@ _LEAST_SPREAD = 5.0
 _LEAST_RESPONSE = 0.15
 
 
-def is_blind(luma: Luma) -> bool:
-    """Whether there is nothing to be seen but one colour."""
-    height, width = luma.shape
-    size = max(1, width // TILE_PX), max(1, height // TILE_PX)
-    dark, bright, _, _ = cv2.minMaxLoc(cv2.resize(luma, size, interpolation=cv2.INTER_AREA))
+def is_blind(means: Tiles) -> bool:
+    """Whether there is nothing to be seen but one colour. `means`: of stabilised tiles."""
+    dark, bright = ((float(one) / 11.3) ** 2 - 1 for one in (means.min(), means.max()))
     return bright - dark < _LEAST_SPREAD
 
 

@@ -17,6 +17,7 @@ from onehertz.assets import fetch
 from onehertz.cli.evaluate_options import with_wanted
 from onehertz.cli.evaluate_table import print_rows, print_sweep
 from onehertz.cli.options import with_settings
+from onehertz.evaluate.explain import explained
 from onehertz.evaluate.judging import WarmUp
 from onehertz.evaluate.panel import Panel, Wanted
 from onehertz.evaluate.plot import check_plot, write_plot
@@ -132,6 +133,37 @@ def gate(
         if sheet_path is not None:
             write_png(sheet_path, sheet(worst([d for one in results for d in one.drops], DROPS)))
         _tell(rows(results), as_json, print_rows)
+
+
+@evaluate.command(epilog="Example: onehertz evaluate explain yard.mp4 --at 12.4 --to why.png")
+@click.argument("source", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@with_settings
+@click.option("--at", "at_s", type=click.FloatRange(0), required=True, help="Seconds into it.")
+@click.option(
+    "--to",
+    "path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="The picture to write, as PNG.",
+)
+@click.option(
+    "--interval",
+    "interval_s",
+    type=click.FloatRange(0.1, 3600),
+    default=1.0,
+    show_default=True,
+    help="Seconds between two ticks.",
+)
+def explain(settings: Settings, source: Path, at_s: float, path: Path, interval_s: float) -> None:
+    """Draw why the gate kept or dropped a frame of a video.
+
+    The gate sees the video from its beginning, at one tick an interval, up to the tick at or after
+    the time asked for. The picture shows the last kept frame, that tick's, and its tiles: the
+    brighter, the further from the kept one; those that had it kept are framed.
+    """
+    drawn, words = explained(source, round(interval_s * 1e6), at_s, settings.gate.rule())
+    write_png(path, drawn)
+    click.echo(words)
 
 
 def _detector(settings: Settings, model: str) -> Detector:

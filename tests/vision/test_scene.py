@@ -11,7 +11,7 @@ from tests.vision.test_gate import NO_AUDIT, Camera, S, kept
 from vision.gate import Gate, GateRule
 from vision.jpeg import Luma, decode_luma, encode_bgr, inspect
 from vision.scene import is_blind, shift_between, shifted
-from vision.tiles import pad, stabilise
+from vision.tiles import Tiles, pad, stabilise, tile_means
 
 PERSON = (60, 180)
 
@@ -100,8 +100,11 @@ def test_a_covered_lens_is_kept_once_and_said_to_be_blind_as_long_as_it_is(
 
 
 def test_a_nearly_black_yard_is_not_blind() -> None:
-    assert not is_blind(seen(yard(mean=5, contrast=3), 0, noise=1, coding=0.1))
-    assert is_blind(seen(np.full(FULL, 3, np.float32), 0, noise=1, coding=0.1))
+    def means(scene: Field) -> Tiles:
+        return tile_means(stabilise(pad(seen(scene, 0, noise=1, coding=0.1))))
+
+    assert not is_blind(means(yard(mean=5, contrast=3)))
+    assert is_blind(means(np.full(FULL, 3, np.float32)))
 
 
 @pytest.mark.parametrize("night", [False, True])
