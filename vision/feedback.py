@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.messages import Box
-from vision.noise import Levels
+from vision.noise import NOISE, Levels
 from vision.scores import f1, matches
 
 Tile = NDArray[np.bool_]  # one per tile
@@ -29,6 +29,10 @@ Tile = NDArray[np.bool_]  # one per tile
 # and missed a person in a dark yard once.
 _DULLER, _KEENER, _DULLEST = 18, 69, 69
 _FORGET = 1  # with each answer, everywhere
+# Whoever is known to be there may move a little: a factor of 1.5 within his box, where a tile that
+# he moves by is a sixth of him at most. Small boxes are off sooner.
+_KNOWN_THERE, _LARGE_TILES = 20, 6
+_HIGHEST = len(NOISE) - 1
 _SAME_F1 = 0.95
 # A box so little above the lowest score ever seen may be there on one frame and gone on the next.
 _DOUBT = 0.15
@@ -61,6 +65,18 @@ class Feedback:
         bits = None if triggered is None else np.packbits(triggered).tobytes()
         awaited = (*self.awaited, _Awaited(frame, self.newest, bits))[-_MOST_AWAITED:]
         return replace(self, newest=frame, awaited=awaited)._without_the_forgotten()
+
+    def dulled(self, levels: Levels) -> Levels:
+        """The tiles' noise levels as they count, with all that the answers say."""
+        known_there = np.zeros(levels.shape, np.int16)
+        rows, columns = levels.shape
+        for box in dict(self.known).get(self.newest, ()):
+            top, bottom = round(box.y1 * rows), round(box.y2 * rows)
+            left, right = round(box.x1 * columns), round(box.x2 * columns)
+            if min(bottom - top, right - left) >= _LARGE_TILES:
+                known_there[top:bottom, left:right] = _KNOWN_THERE
+        dulled = levels.astype(np.int16) + self.dull + known_there
+        return np.asarray(np.minimum(dulled, _HIGHEST), np.uint8)
 
     def remembers(self, frame: str) -> bool:
         """Whether an answer about this frame is of any use."""

@@ -213,7 +213,7 @@ class Gate:
         )
 
     def _look(self, memory: Memory, stabilised: tiles.Stabilised, levels: Levels) -> _Look:
-        noise = noise_of(levels if memory.feedback is None else levels + memory.feedback.dull)
+        noise = noise_of(levels if memory.feedback is None else memory.feedback.dulled(levels))
         means = tiles.tile_means(stabilised)
         ratios = tiles.differences(memory.kept, stabilised, means) / noise
         score = min(tiles.cluster_score(ratios), MAX_SCORE)

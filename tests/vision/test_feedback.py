@@ -89,6 +89,40 @@ def test_a_box_that_flickers_at_the_threshold_is_no_change(still: Field) -> None
     assert flagged(camera, still, 30, SOMEBODY) <= 3, "as good as without the flicker"
 
 
+def standing(scene: Field, shirt: float) -> Field:
+    """Somebody of 320x640 pixels; his shirt, in his middle, changes its shade as he moves."""
+    person = with_person(scene, 800, 300, -50, (320, 640))
+    return with_person(person, 880, 500, shirt, (160, 200))
+
+
+STANDING = Box(
+    label="person", score=0.9, x1=800 / 1920, y1=300 / 1080, x2=1120 / 1920, y2=940 / 1080
+)
+
+
+def test_somebody_who_is_known_to_be_there_may_move_a_little(still: Field) -> None:
+    for boxes, kept in (((STANDING,), False), ((), True)):
+        camera = Camera()
+        for _ in range(20):
+            camera.show(standing(still, 0), *boxes)
+        assert camera.show(standing(still, 11), *boxes).kept == kept
+
+
+def test_somebody_who_is_known_to_be_there_and_leaves_is_kept(still: Field) -> None:
+    camera = Camera()
+    for _ in range(20):
+        camera.show(standing(still, 0), STANDING)
+    assert camera.show(still).because == "changed"
+
+
+def test_somebody_who_comes_to_one_who_is_known_to_be_there_is_kept(still: Field) -> None:
+    camera = Camera()
+    for _ in range(20):
+        camera.show(standing(still, 0), STANDING)
+    joined = with_person(standing(still, 0), 1100, 400, 45, (100, 300))
+    assert camera.show(joined, STANDING, box(0.55, 0.4)).because == "changed"
+
+
 def test_a_reference_that_could_not_be_inferred_forces_the_next_keep(still: Field) -> None:
     gate = Gate(LEARNING)
     gate.decide(seen(still, 0), "yard@0", 0)

@@ -23,6 +23,7 @@ from tests.onehertz.evaluate.made_up import (
     box,
     judge_of,
 )
+from vision.gate import GateRule
 
 
 def result(
@@ -126,7 +127,8 @@ def test_the_gate_is_tried_with_a_grid_of_thresholds_about_its_own() -> None:
         return ScriptedGate([True])
 
     found = result(None, [[]], gate=gate)
-    assert sorted(tried) == [2, 4, 6, 8, 10, 12, 16, 24, 32]
+    own = GateRule().threshold
+    assert sorted(tried) == [own * part / 4 for part in (1, 2, 3, 4, 5, 6, 8, 12, 16)]
     assert [at for name, at in found.curves if name == GATE] == sorted(tried)
 
 
