@@ -34,7 +34,7 @@ ROUNDS = 3
 
 _WIDTH, _HEIGHT = 1920, 1080
 _STREETS, _TICKS = 8, 4
-_NOISE = 1.0  # states then have the size of those of real cameras, 14 to 18 kB
+_NOISE = 1.0  # states are then as large as those of a busy camera, 31 kB
 _AT_MOST_S = 5.0
 _FRAME_BYTES = 30_000
 _SHARE = 0.05

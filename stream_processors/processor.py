@@ -89,7 +89,7 @@ class CameraGate:
         self._in_doubt = False  # the tick that is being taken must not equal an earlier one
 
     def state(self) -> bytes:
-        """All that later outcomes depend on besides the settings; 14 to 18 kB at 1080p."""
+        """All that later outcomes depend on besides the settings; 8 to 37 kB."""
         return msgspec.msgpack.encode(msgspec.structs.replace(self._state, gate=self._gate.state()))
 
     def learn(self, record: ResultRecord) -> bool:

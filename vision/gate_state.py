@@ -25,7 +25,10 @@ class UnreadableState(FatalError):
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What a gate knows of its camera: at most 64 kB. Never changed in place."""
+    """What a gate knows of its camera. Never changed in place.
+
+    53 kB for 1080p, 60 for the largest luma; with feedback some 5 more, more if nobody answers.
+    """
 
     kept: Luma  # of the last kept frame, in whole tiles
     kept_at_us: int
