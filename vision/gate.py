@@ -144,7 +144,8 @@ class Gate:
     def changes(self, luma: Luma) -> tiles.Tiles | None:
         """How far each tile is from the last kept frame, in multiples of its noise; learns nothing.
 
-        None where there is nothing to compare with: no frame yet, or one of another size.
+        None where there is nothing to compare with: no frame yet, or one of another size; and where
+        no noise is known: after the first frame, and right after the whole scene has changed.
         """
         memory, picture = self._memory, tiles.pad(luma)
         if memory is None or memory.levels is None or memory.kept.shape != picture.shape:
@@ -195,7 +196,7 @@ class Gate:
         forced = memory.forced or thawed
         because = self._because(look.score, frame, at_us - memory.kept_at_us, forced=forced)
         if frozen:
-            because, forced = None, memory.forced
+            because = None
         starts_anew = look.scene in ("moved", "switched")
         memory = replace(
             memory,

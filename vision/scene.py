@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from vision.jpeg import Luma
-from vision.tiles import Stabilised, Tiles
+from vision.tiles import Stabilised, Tiles, grey_of
 
 # moved: the camera was turned. switched: other light all over, or from day to night (infrared).
 # blind: one colour, so a covered lens or nothing but darkness. frozen: the same picture, bit for
@@ -23,8 +23,7 @@ _LEAST_RESPONSE = 0.15
 
 def is_blind(means: Tiles) -> bool:
     """Whether there is nothing to be seen but one colour. `means`: of stabilised tiles."""
-    dark, bright = ((float(one) / 11.3) ** 2 - 1 for one in (means.min(), means.max()))
-    return bright - dark < _LEAST_SPREAD
+    return grey_of(float(means.max())) - grey_of(float(means.min())) < _LEAST_SPREAD
 
 
 def shift_between(reference: Stabilised, current: Stabilised) -> tuple[float, float] | None:

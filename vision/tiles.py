@@ -22,7 +22,8 @@ Tiles = NDArray[np.float32]  # (height / 4, width / 4)
 
 # Square root: sensor noise grows with the root of the light, so afterwards it is about the same
 # everywhere, and 3 grey levels count in a nearly black yard (0..255 becomes 11..181).
-STABILISE = (11.3 * np.sqrt(np.arange(256) + 1.0)).astype(np.float32)
+_SCALE = 11.3
+STABILISE = (_SCALE * np.sqrt(np.arange(256) + 1.0)).astype(np.float32)
 
 # Share of the tiles that the light is fitted on again: those that fit best.
 _TRUSTED_SHARE = 0.7
@@ -49,6 +50,11 @@ def pad(luma: Luma) -> Luma:
 def stabilise(luma: Luma) -> Stabilised:
     """11.3·√(luma + 1), float32."""
     return np.asarray(cv2.LUT(luma, STABILISE), np.float32)
+
+
+def grey_of(stabilised: float) -> float:
+    """The grey level that a stabilised value stands for."""
+    return (stabilised / _SCALE) ** 2 - 1
 
 
 def every_other_row(values: NDArray[Pixel]) -> NDArray[Pixel]:

@@ -37,6 +37,16 @@ _WARM_UPS: Final[dict[str, tuple[WarmUp, ...]]] = {
 }
 
 
+_with_interval = click.option(
+    "--interval",
+    "interval_s",
+    type=click.FloatRange(0.1, 3600),
+    default=1.0,
+    show_default=True,
+    help="Seconds between two ticks.",
+)
+
+
 @click.group()
 def evaluate() -> None:
     """Measure on video, without the line."""
@@ -50,14 +60,7 @@ def evaluate() -> None:
 )
 @with_settings
 @with_wanted
-@click.option(
-    "--interval",
-    "interval_s",
-    type=click.FloatRange(0.1, 3600),
-    default=1.0,
-    show_default=True,
-    help="Seconds between two ticks.",
-)
+@_with_interval
 @click.option(
     "--phases",
     "count",
@@ -146,14 +149,7 @@ def gate(
     required=True,
     help="The picture to write, as PNG.",
 )
-@click.option(
-    "--interval",
-    "interval_s",
-    type=click.FloatRange(0.1, 3600),
-    default=1.0,
-    show_default=True,
-    help="Seconds between two ticks.",
-)
+@_with_interval
 def explain(settings: Settings, source: Path, at_s: float, path: Path, interval_s: float) -> None:
     """Draw why the gate kept or dropped a frame of a video.
 
