@@ -10,7 +10,7 @@ each by sha256 and names its licence and its sources; `fetch` tries the sources 
 """
 
 from onehertz.assets.catalogue import Asset, Catalogue, load_catalogue
-from onehertz.assets.fetching import AssetsUnavailable, fetch, path_of
+from onehertz.assets.fetching import AssetsUnavailable, fetch, fetch_one, path_of
 from onehertz.assets.store import user_cache
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "AssetsUnavailable",
     "Catalogue",
     "fetch",
+    "fetch_one",
     "load_catalogue",
     "path_of",
     "user_cache",

@@ -68,6 +68,11 @@ def fetch(
     return {asset.name: store.path(asset) for asset in wanted}
 
 
+def fetch_one(name: str) -> Path:
+    """Have one asset in the cache, see `fetch`; returns where it is."""
+    return fetch([name])[name]
+
+
 def path_of(name: str, *, cache: Path | None = None, catalogue: Catalogue | None = None) -> Path:
     """Where the asset is. Raises UserError if it has not been fetched, or its hash is wrong."""
     asset = (catalogue or load_catalogue()).asset(name)

@@ -14,7 +14,7 @@ import numpy as np
 from inference_worker.detector import Boxes, Detector
 from inference_worker.loading import load_detector
 from inference_worker.preprocess import Image
-from onehertz.assets import fetch
+from onehertz.assets import fetch_one
 from onehertz.cli.options import with_settings
 from onehertz.settings import Settings
 from runtime.errors import UserError
@@ -37,7 +37,7 @@ def detect(settings: Settings, images: tuple[Path, ...], model: str | None, as_j
         "model": model or settings.infer.model,
         "max_batch": min(settings.infer.max_batch, len(images)),
     }
-    detector = load_detector(settings.infer.model_copy(update=chosen), _asset_path)
+    detector = load_detector(settings.infer.model_copy(update=chosen), fetch_one)
     unusable: list[str] = []
     readable = _read_all(images, unusable)
     while batch := list(itertools.islice(readable, detector.backend.max_batch)):
@@ -45,10 +45,6 @@ def detect(settings: Settings, images: tuple[Path, ...], model: str | None, as_j
             click.echo(line)
     if unusable:
         raise UserError("not an image that can be read: " + ", ".join(unusable))
-
-
-def _asset_path(name: str) -> Path:
-    return fetch([name])[name]
 
 
 def _read_all(paths: Sequence[Path], unusable: list[str]) -> Iterator[tuple[Path, Image]]:

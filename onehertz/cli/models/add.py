@@ -1,8 +1,7 @@
-"""`onehertz models`: the detectors that there are, and new ones from ONNX files."""
+"""`onehertz models add`: a model of an ONNX file."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,19 +13,10 @@ from inference_worker.adding.folder import manifest_text
 from inference_worker.adding.habits import Wishes
 from inference_worker.adding.propose import Proposal, propose
 from inference_worker.adding.recognise import FORMATS
-from inference_worker.admission import Verdict
-from inference_worker.checking import check, disagreements
-from inference_worker.manifest import Manifest
-from inference_worker.store import Store
-from onehertz.assets import fetch
+from onehertz.cli.models.wording import passed
 from onehertz.cli.options import with_settings
 from onehertz.settings import Settings
 from runtime.errors import UserError
-
-
-@click.group()
-def models() -> None:
-    """Detectors: onehertz's own, and yours."""
 
 
 class _Numbers(click.ParamType):
@@ -57,7 +47,9 @@ class _Size(click.ParamType):
         return int(found[1]), int(found[2])
 
 
-@models.command(epilog="Example: onehertz models add yolox_s.onnx --name yolox-s --labels coco")
+@click.command(
+    "add", epilog="Example: onehertz models add yolox_s.onnx --name yolox-s --labels coco"
+)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @with_settings
 @click.option("--name", required=True, help="What the model is to be called.")
@@ -116,94 +108,6 @@ def add(
     _tell(added, root)
 
 
-@models.command("list", epilog="Example: onehertz models list --json")
-@with_settings
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per model and line.")
-@click.pass_context
-def list_command(context: click.Context, settings: Settings, as_json: bool) -> None:
-    """Show the models, and where they are.
-
-    Exit code 1, after all others are shown, if a manifest can't be read.
-    """
-    store = Store(_asset_path, settings.infer.model_folders)
-    wrong = False
-    for name in store.names():
-        try:
-            manifest = store.manifest(name)
-        except UserError as error:
-            click.echo(f"onehertz: {error}", err=True)
-            wrong = True
-            continue
-        serves, where = name == settings.infer.model, store.folder(name)
-        click.echo(_as_json(manifest, serves, where) if as_json else _row(manifest, serves, where))
-    if wrong:
-        context.exit(1)
-
-
-def _as_json(manifest: Manifest, serves: bool, where: Path) -> str:
-    return json.dumps(
-        {
-            "name": manifest.name,
-            "format": _format(manifest),
-            "width": manifest.input.width,
-            "height": manifest.input.height,
-            "labels": len(manifest.labels),
-            "licence": manifest.licence,
-            "about": manifest.about,
-            "serves": serves,
-            "where": str(where),
-        }
-    )
-
-
-def _row(manifest: Manifest, serves: bool, where: Path) -> str:
-    size = f"{manifest.input.width} x {manifest.input.height}"
-    return (
-        f"{manifest.name:<24}{_format(manifest):<14}{size:<12}{len(manifest.labels):>4} labels"
-        f"  {manifest.licence}{'  (infer.model)' if serves else ''}\n{'':<4}{where}"
-    )
-
-
-def _format(manifest: Manifest) -> str:
-    return str(manifest.output.__struct_config__.tag)
-
-
-@models.command("check", epilog="Example: onehertz models check yolox-s")
-@click.argument("name")
-@with_settings
-@click.pass_context
-def check_command(context: click.Context, settings: Settings, name: str) -> None:
-    """Put model NAME through the admission test, on each engine that is installed.
-
-    Exit code 1 if an engine refuses it, or two see different boxes on the same pictures.
-    """
-    chosen = settings.infer.model_copy(update={"model": name})
-    Store(_asset_path, chosen.model_folders).manifest(name)  # that there is one, before engines
-    checks = check(chosen, _asset_path)
-    for one in checks:
-        click.echo(f"{one.engine}: {one.refusal or _passed(one.verdict)}")
-    apart = disagreements(checks)
-    if apart:
-        click.echo(f"the engines see different boxes on {len(apart)} of the known pictures")
-    elif len(passed := [one for one in checks if one.verdict is not None]) > 1:
-        click.echo(f"the engines see the same {sum(map(len, passed[0].boxes))} boxes")
-    if apart or any(one.refusal for one in checks):
-        context.exit(1)
-
-
-def _passed(verdict: Verdict | None) -> str:
-    if verdict is None:
-        return ""
-    sizes = verdict.batch_sizes
-    batches = f"batches of 1 to {sizes[-1]}" if len(sizes) > 1 else "one picture at a time"
-    bits = "" if verdict.repeats_bits else ", last bits depend on the batch"
-    return f"fit to serve, {batches}{bits}; {verdict.boxes} boxes compared"
-
-
-def _asset_path(name: str) -> Path:
-    return fetch([name])[name]
-
-
 def _explain(proposal: Proposal, *, to_stderr: bool = False) -> None:
     def paragraph(title: str, lines: Iterable[str]) -> None:
         for number, line in enumerate(lines):
@@ -219,7 +123,7 @@ def _explain(proposal: Proposal, *, to_stderr: bool = False) -> None:
 def _tell(added: Added, root: Path | None) -> None:
     backend = added.backend
     click.echo(
-        f"tested: {backend.name} ({backend.device}, {backend.precision}), {_passed(added.verdict)}"
+        f"tested: {backend.name} ({backend.device}, {backend.precision}), {passed(added.verdict)}"
     )
     if added.only_single:
         click.echo(f"  max_batch: 1, since {added.only_single}")
