@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,8 +22,18 @@ COORDINATE_DECIMALS = 5
 SCORE_DECIMALS = 4
 
 
+class Prepared(NamedTuple):
+    """A batch as the engine takes it, and where each image lies on its input."""
+
+    inputs: dict[str, Tensor]
+    placements: list[Placement]
+
+
 class Detector:
-    """One model on one engine. Used by one thread at a time."""
+    """One model on one engine.
+
+    `run`, and what calls it, is used by one thread at a time; `prepare` and `boxes_of` by any.
+    """
 
     def __init__(
         self, manifest: Manifest, backend: Backend, score_threshold: float | None = None
@@ -66,10 +77,19 @@ class Detector:
 
     def infer(self, images: Sequence[Image]) -> tuple[Outputs, list[Placement]]:
         """The engine's raw outputs for one batch, and where each image lay on its input."""
+        prepared = self.prepare(images)
+        return self.run(prepared.inputs), prepared.placements
+
+    def prepare(self, images: Sequence[Image]) -> Prepared:
+        """One batch for `run`."""
         tensor, placements = self._preprocess(images)
         inputs: dict[str, Tensor] = {self._input: tensor}
         if self._sizes is not None:
             inputs[self._sizes] = told_sizes(self.manifest.input, len(images))
+        return Prepared(inputs, placements)
+
+    def run(self, inputs: Mapping[str, Tensor]) -> Outputs:
+        """The engine's raw outputs. Raises FatalError as `detect` does."""
         outputs = self.backend.infer(inputs)
         for name, array in outputs.items():
             # A NaN passes no threshold: it would look like an empty frame.
@@ -78,7 +98,7 @@ class Detector:
                     f"{self.name} on {self.backend.name} ({self.backend.precision}) gave numbers"
                     f" that are not finite in its output {name!r}"
                 )
-        return outputs, placements
+        return outputs
 
     def boxes_of(
         self, outputs: Outputs, placements: Sequence[Placement], score_floor: float

@@ -43,7 +43,15 @@ MissingReason = Literal[
     "unreachable", "refused", "wrong-password", "stalled", "undecodable", "spool-full"
 ]
 RejectReason = Literal[
-    "clock", "late", "undecodable", "too-small", "too-large", "malformed", "stale", "frozen"
+    "clock",
+    "late",
+    "undecodable",
+    "too-small",
+    "too-large",
+    "malformed",
+    "stale",
+    "frozen",
+    "failed",
 ]
 KeepReason = Literal["first", "changed", "audit", "refresh", "off"]
 Status = Literal["captured", "kept", "inferred", "unchanged", "rejected", "missing"]

@@ -23,7 +23,7 @@ from schemas.messages import RawRecord, Rejected
 Done = dict[tuple[str, str], dict[int, int]]
 T = TypeVar("T")
 
-UNUSABLE: Final = frozenset({"undecodable", "too-small", "too-large", "malformed"})
+UNUSABLE: Final = frozenset({"undecodable", "too-small", "too-large", "malformed", "failed"})
 
 
 class Judged(NamedTuple):

@@ -26,6 +26,7 @@ OLD_EXAMPLES = [
 # A break of old readers, as `str(Break)`, that a release note tells users about: upgrade readers
 # first. What hurts new readers of old messages has no such list: it needs a v2.
 READERS_FIRST = {
+    "$.reason: the value 'failed' is refused (hurts old readers of new messages)",
     "$.reason: the value 'frozen' is refused (hurts old readers of new messages)",
 }
 HINT = "a break within .v1 (before the release: python -m schemas.generate --release VERSION)"

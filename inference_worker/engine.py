@@ -1,0 +1,212 @@
+"""Batches on their way through the model.
+
+Three things go on at the same time: pictures are decoded side by side and put together for the next
+batch, the engine runs one batch, boxes are made of the one before. A picture is decoded when its
+batch closes, so that there are never more decoded ones than `BATCHES` batches hold.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any, Final, NamedTuple
+
+from confluent_kafka import Message
+
+from inference_worker.backends.base import Outputs
+from inference_worker.detector import Boxes, Detector, Prepared
+from inference_worker.ordering import Ticket
+from inference_worker.poison import one_by_one
+from inference_worker.preprocess import Image
+from inference_worker.results import STAGE
+from runtime.metrics import Metrics
+from schemas.errors import InvalidMessage
+from schemas.messages import Kept
+from vision.jpeg import decode_bgr, inspect
+
+log = logging.getLogger("onehertz.infer")
+
+BATCHES: Final = 2  # in hand: one runs while the next one is made ready
+_MAX_DECODERS = 4
+
+Answer = Boxes | InvalidMessage
+
+
+class Frame(NamedTuple):
+    """A kept frame on its way through the engine."""
+
+    ticket: Ticket
+    message: Message
+    record: Kept
+    took_us: int
+
+
+class Answered(NamedTuple):
+    """A frame with its boxes, or why there can be none; `model` looked at it."""
+
+    frame: Frame
+    answer: Answer
+    model: str
+
+
+class Finished(NamedTuple):
+    """A batch that has gone through."""
+
+    answered: list[Answered]
+    engine_ms: float  # what the engine took
+    ready_ms: float  # from its closing until its pictures were ready for the engine
+
+
+class _Ready(NamedTuple):
+    """A batch's pictures; `bad` by their number in it."""
+
+    images: list[Image]
+    bad: dict[int, InvalidMessage]
+    prepared: Prepared | None  # None where they can't be put into one batch
+    took_ms: float
+
+
+class _Ran(NamedTuple):
+    answers: list[Answer]
+    engine_ms: float
+    ready_ms: float
+
+
+class _Batch(NamedTuple):
+    frames: tuple[Frame, ...]
+    model: str
+    ran: Future[Future[_Ran]]
+
+
+class Engine:
+    """The detector with the threads around it. Its methods are for one thread."""
+
+    def __init__(self, detector: Detector, metrics: Metrics) -> None:
+        self.detector = detector
+        self._metrics = metrics
+        self._running: deque[_Batch] = deque()
+        cores = len(os.sched_getaffinity(0))
+        self._around = ThreadPoolExecutor(max(2, min(_MAX_DECODERS, cores)), "around")
+        self._engine = ThreadPoolExecutor(1, "engine")
+
+    @property
+    def running(self) -> tuple[int, ...]:
+        """The sizes of the batches in hand, the one that runs first."""
+        return tuple(len(batch.frames) for batch in self._running)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._running) >= BATCHES
+
+    def use(self, detector: Detector) -> None:
+        """Another model for the batches to come; those in hand end on the one they began with."""
+        self.detector = detector
+
+    def start(self, frames: tuple[Frame, ...]) -> None:
+        """Begin a batch, of at most the detector's size."""
+        detector, began_s = self.detector, time.perf_counter()
+        # One queue for all of this: whoever waits for pictures was put in after them.
+        pictures = [self._around.submit(_decode, frame.record.jpeg) for frame in frames]
+        ready = self._around.submit(_ready, detector, pictures, began_s)
+        ran = self._engine.submit(self._run, detector, ready)
+        self._running.append(_Batch(frames, detector.name, ran))
+
+    def finished(self, wait_s: float | None) -> list[Finished]:
+        """Batches that are through, in order; waits for the first one as long as that (None: ever).
+
+        Raises FatalError if the engine is broken.
+        """
+        through: list[Finished] = []
+        while self._running and _is_done(self._running[0], 0.0 if through else wait_s):
+            frames, model, future = self._running.popleft()
+            ran = future.result().result()
+            answered = [
+                Answered(frame, answer, model)
+                for frame, answer in zip(frames, ran.answers, strict=True)
+            ]
+            through.append(Finished(answered, ran.engine_ms, ran.ready_ms))
+        return through
+
+    def close(self) -> None:
+        """Start nothing more; wait for what runs."""
+        self._engine.shutdown(cancel_futures=True)
+        self._around.shutdown(cancel_futures=True)
+
+    # ------------------------------------------------------------ in its threads
+
+    def _run(self, detector: Detector, future: Future[_Ready]) -> Future[_Ran]:
+        """In the engine's thread, which goes on to the next batch while boxes are made of this."""
+        ready = future.result()
+        began_s = time.perf_counter()
+        try:
+            outputs = detector.run(ready.prepared.inputs) if ready.prepared else None
+        except Exception as error:  # of any kind: is it one picture, or the engine?
+            outputs = None
+            _say_one_by_one(ready.images, error)
+        found = one_by_one(detector, ready.images) if outputs is None else None
+        took_s = time.perf_counter() - began_s
+        self._metrics.observe("onehertz_inference_seconds", took_s, stage=STAGE)
+        self._metrics.count("onehertz_busy_seconds_total", took_s, stage=STAGE)
+        return self._around.submit(
+            lambda: _ran(ready, found or self._boxes(detector, ready, outputs), took_s)
+        )
+
+    def _boxes(
+        self, detector: Detector, ready: _Ready, outputs: Outputs | None
+    ) -> Sequence[Answer]:
+        if outputs is None or ready.prepared is None:
+            return []
+        try:
+            return detector.boxes_of(outputs, ready.prepared.placements, detector.score_threshold)
+        except Exception as error:  # as above
+            _say_one_by_one(ready.images, error)
+            return self._engine.submit(one_by_one, detector, ready.images).result()
+
+
+def _is_done(batch: _Batch, wait_s: float | None) -> bool:
+    deadline_s = None if wait_s is None else time.monotonic() + wait_s
+    if not _came(batch.ran, deadline_s):
+        return False
+    return batch.ran.exception() is not None or _came(batch.ran.result(), deadline_s)
+
+
+def _came(future: Future[Any], deadline_s: float | None) -> bool:
+    left_s = None if deadline_s is None else max(0.0, deadline_s - time.monotonic())
+    return future.done() or bool(wait([future], left_s).done)
+
+
+def _decode(jpeg: bytes) -> Image:
+    return decode_bgr(jpeg, inspect(jpeg))
+
+
+def _ready(detector: Detector, pictures: Sequence[Future[Image]], began_s: float) -> _Ready:
+    images: list[Image] = []
+    bad: dict[int, InvalidMessage] = {}
+    for number, picture in enumerate(pictures):
+        try:
+            images.append(picture.result())
+        except InvalidMessage as error:
+            bad[number] = error
+    prepared = None
+    if images:
+        try:
+            prepared = detector.prepare(images)
+        except Exception as error:  # one picture of an odd shape, perhaps
+            _say_one_by_one(images, error)
+    return _Ready(images, bad, prepared, (time.perf_counter() - began_s) * 1000)
+
+
+def _say_one_by_one(images: Sequence[Image], error: Exception) -> None:
+    log.warning("a batch of %d failed, its pictures one by one now: %s", len(images), error)
+
+
+def _ran(ready: _Ready, found: Sequence[Answer], took_s: float) -> _Ran:
+    """Each frame's answer, in the order of the batch."""
+    rest = iter(found)
+    count = len(ready.bad) + len(ready.images)
+    answers = [ready.bad[n] if n in ready.bad else next(rest) for n in range(count)]
+    return _Ran(answers, took_s * 1000, ready.took_ms)

@@ -1,0 +1,137 @@
+"""Results on their way out: in each camera's order, until the broker has them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+import msgspec
+from confluent_kafka import Message
+
+from inference_worker.ordering import CameraOrder, Ticket
+from runtime.context import Context
+from runtime.dead_letters import FailureGuard, Origin, dead_letter
+from runtime.kafka import now_us, place_of, received
+from runtime.sender import Sender
+from runtime.subscription import Place
+from schemas.codec import Wire, encode_frame
+from schemas.errors import InvalidMessage
+from schemas.messages import Rejected, ResultRecord
+
+log = logging.getLogger("onehertz.infer")
+
+STAGE: Final = "infer"
+
+
+class _Out(NamedTuple):
+    """What a record leaves behind; `record` is None for a dead letter alone."""
+
+    wires: list[tuple[str, Wire]]
+    record: ResultRecord | None
+
+
+class Results:
+    """Every record that was read gets one place here, and leaves by it. Used by one thread."""
+
+    def __init__(self, context: Context, topic: str) -> None:
+        """`topic`: where results go, with the line's prefix."""
+        self._context = context
+        self._topic = topic
+        self._order: CameraOrder[_Out] = CameraOrder()
+        self._guard = FailureGuard()
+        self._sender = Sender(context.kafka)
+
+    def __len__(self) -> int:
+        """Records that were admitted and that the broker has no result of yet."""
+        return len(self._order)
+
+    def admit(self, place: Origin, camera: str) -> Ticket:
+        """A record was read: its result comes after those of its camera's earlier ones."""
+        return self._order.admit(place.partition, place.offset, camera)
+
+    def give(self, ticket: Ticket, record: ResultRecord, took_us: int) -> None:
+        """The record's result is there. Whatever it held back leaves with it."""
+        record = _stamped(record, ticket, took_us)
+        self._complete(ticket, _Out([self._wire(record)], record))
+
+    def succeeded(self) -> None:
+        """A frame went through the model: the stage is not what is broken."""
+        self._guard.succeeded()
+
+    def reject(
+        self,
+        ticket: Ticket,
+        message: Message,
+        error: InvalidMessage,
+        rejected: Rejected | None,
+        took_us: int,
+    ) -> None:
+        """The message goes to the dead letters, its tick on as `rejected` (None: unknown whose).
+
+        Raises TooManyFailures.
+        """
+        record = None if rejected is None else _stamped(rejected, ticket, took_us)
+        wires = [] if record is None else [self._wire(record)]
+        self._complete(ticket, _Out([*wires, self._dead(message, error)], record))
+        self._guard.failed(message.key(), error)
+
+    def poll(self, timeout_s: float) -> None:
+        """Serve acknowledgements. Raises FatalError where a result could not be delivered."""
+        self._sender.poll(timeout_s)
+
+    def flush(self, timeout_s: float) -> None:
+        """Wait for the acknowledgement of all that has left. Raises as `poll` does."""
+        self._sender.flush(timeout_s)
+
+    def done(self, places: Iterable[Place]) -> dict[Place, int]:
+        """What may be committed: the broker has the results of everything before."""
+        offsets = {place: self._order.commit_offset(place[1]) for place in places}
+        return {place: offset for place, offset in offsets.items() if offset is not None}
+
+    def revoke(self, partition: int) -> None:
+        """It belongs to another worker now: what is still to come of it is dropped."""
+        self._order.revoke(partition)
+
+    def _wire(self, record: ResultRecord) -> tuple[str, Wire]:
+        return self._topic, encode_frame(record, STAGE)
+
+    def _dead(self, message: Message, error: InvalidMessage) -> tuple[str, Wire]:
+        origin = place_of(message)
+        self._context.metrics.count("onehertz_dead_letters_total", stage=STAGE, reason=error.reason)
+        log.warning("%s[%d]@%d to the dead letters: %s", *origin, error)
+        raw = received(message)
+        return dead_letter(origin, raw.key, raw.value, raw.headers, STAGE, error)
+
+    def _complete(self, ticket: Ticket, out: _Out) -> None:
+        for ready, leaving in self._order.complete(ticket, out):
+            self._send(ready, leaving)
+
+    def _send(self, ticket: Ticket, out: _Out) -> None:
+        # All messages of one ticket go to one partition's broker queues in order; the last one's
+        # acknowledgement counts only when the others have theirs.
+        waiting = len(out.wires)
+
+        def acknowledged(_offset: int) -> None:
+            nonlocal waiting
+            waiting -= 1
+            if waiting == 0:
+                self._order.acknowledge(ticket)
+
+        for topic, wire in out.wires:
+            self._sender.send(topic, wire, partition=ticket.partition, acknowledged=acknowledged)
+        if out.record is not None:
+            self._measure(out.record)
+
+    def _measure(self, record: ResultRecord) -> None:
+        metrics = self._context.metrics
+        metrics.count("onehertz_records_given_total", stage=STAGE, status=record.status)
+        metrics.observe_tick(record.stages, now_us(), stage=STAGE, before="gate")
+
+
+def _stamped(record: ResultRecord, ticket: Ticket, took_us: int) -> ResultRecord:
+    return msgspec.structs.replace(
+        record,
+        gated_offset=ticket.offset,
+        stages=record.stages | {STAGE: (took_us, now_us())},
+    )
