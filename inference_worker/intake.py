@@ -24,11 +24,20 @@ _TICK_FIELDS = (
 class Intake:
     """What becomes of each record that is read."""
 
-    def __init__(self, context: Context, results: Results, wait: Callable[[Frame], None]) -> None:
-        """`wait`: takes a frame that is to be inferred."""
+    def __init__(
+        self,
+        context: Context,
+        results: Results,
+        wait: Callable[[Frame], None],
+        max_age_s: float | None,
+    ) -> None:
+        """`wait`: takes a frame that is to be inferred. `max_age_s`: frames that were captured
+        longer ago are of no use any more.
+        """
         self._context = context
         self._results = results
         self._wait = wait
+        self.max_age_s = max_age_s
 
     def take(self, message: Message) -> None:
         """A message was read. Raises TooManyFailures."""
@@ -40,11 +49,25 @@ class Intake:
         except DecodeError as error:
             self._take_broken(message, error, took_us)
             return
-        ticket = self._results.admit(place, record.camera)
+        ticket = self._results.admit(place, record.camera, len(message.value() or b""))
         if isinstance(record, Kept):
-            self._wait(Frame(ticket, message, record, took_us))
+            frame = Frame(ticket, message, record, took_us)
+            if not self.is_stale(frame):
+                self._wait(frame)
         else:
             self._results.give(ticket, record, took_us)
+
+    def is_stale(self, frame: Frame) -> bool:
+        """Whether the frame is too old to matter; then its tick has gone on as rejected."""
+        if self.max_age_s is None:
+            return False
+        age_s = (now_us() - frame.record.captured_at_us) / 1e6
+        if age_s <= self.max_age_s:
+            return False
+        detail = f"captured {age_s:.1f} s ago, at most {self.max_age_s:g} s are allowed"
+        rejected = Rejected(**_tick(frame.record), reason="stale", detail=detail)
+        self._results.give(frame.ticket, rejected, frame.took_us)
+        return True
 
     def answer(self, answered: Answered) -> None:
         """A frame has been through the engine. Raises TooManyFailures."""
@@ -68,7 +91,7 @@ class Intake:
         camera = (
             str((raw.key or b"")[:64], "utf-8", "replace") if rejected is None else rejected.camera
         )
-        ticket = self._results.admit(place_of(message), camera)
+        ticket = self._results.admit(place_of(message), camera, len(message.value() or b""))
         self._results.reject(ticket, message, error, rejected, took_us)
 
 

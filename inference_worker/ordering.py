@@ -23,6 +23,7 @@ class Ticket:
     partition: int
     offset: int
     assignment: int
+    size_bytes: int = 0  # of the record's value
 
 
 @dataclass
@@ -58,7 +59,7 @@ class CameraOrder(Generic[Result]):
         """Records that were admitted and aren't finished: what a worker has in its memory."""
         return sum(len(partition.entries) for partition in self._partitions.values())
 
-    def admit(self, partition: int, offset: int, camera: str) -> Ticket:
+    def admit(self, partition: int, offset: int, camera: str, size_bytes: int = 0) -> Ticket:
         """A record was read. Offsets of a partition must rise (gaps are fine: transactions).
 
         Raises ValueError if they don't.
@@ -71,7 +72,7 @@ class CameraOrder(Generic[Result]):
             raise ValueError(
                 f"partition {partition}: offset {offset} came after {state.last_admitted}"
             )
-        ticket = Ticket(camera, partition, offset, state.assignment)
+        ticket = Ticket(camera, partition, offset, state.assignment, size_bytes)
         entry = _Entry[Result](ticket)
         state.last_admitted = offset
         state.entries[offset] = entry
@@ -92,14 +93,14 @@ class CameraOrder(Generic[Result]):
         entry.outcome = (result,)
         return self._emit(state, ticket.camera)
 
-    def acknowledge(self, ticket: Ticket) -> None:
-        """The broker has the record's result.
+    def acknowledge(self, ticket: Ticket) -> bool:
+        """The broker has the record's result. False if the ticket is stale.
 
         Raises ValueError if it hasn't left yet, or was acknowledged before.
         """
         state = self._current(ticket)
         if state is None:
-            return
+            return False
         entry = state.entries.get(ticket.offset)
         if entry is None or not entry.emitted or entry.acknowledged:
             raise ValueError(f"{ticket} is not waiting for an acknowledgement")
@@ -110,6 +111,7 @@ class CameraOrder(Generic[Result]):
                 break
             del state.entries[offset]
             state.next_offset = offset + 1
+        return True
 
     def commit_offset(self, partition: int) -> int | None:
         """The offset to commit: all before it is finished. None if nothing is finished yet."""

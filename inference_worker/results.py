@@ -10,6 +10,7 @@ import msgspec
 from confluent_kafka import Message
 
 from inference_worker.ordering import CameraOrder, Ticket
+from inference_worker.room import Room
 from runtime.context import Context
 from runtime.dead_letters import FailureGuard, Origin, dead_letter
 from runtime.kafka import now_us, place_of, received
@@ -17,7 +18,7 @@ from runtime.sender import Sender
 from runtime.subscription import Place
 from schemas.codec import Wire, encode_frame
 from schemas.errors import InvalidMessage
-from schemas.messages import Rejected, ResultRecord
+from schemas.messages import Inferred, Rejected, ResultRecord
 
 log = logging.getLogger("onehertz.infer")
 
@@ -34,10 +35,14 @@ class _Out(NamedTuple):
 class Results:
     """Every record that was read gets one place here, and leaves by it. Used by one thread."""
 
-    def __init__(self, context: Context, topic: str) -> None:
-        """`topic`: where results go, with the line's prefix."""
+    def __init__(self, context: Context, topic: str, room: Room, p95_ms: float) -> None:
+        """`topic`: where results go, with the line's prefix; `room`: what records take up as long
+        as they are in hand; `p95_ms`: a frame's result that comes later is counted.
+        """
         self._context = context
         self._topic = topic
+        self._room = room
+        self.late_after_us = p95_ms * 1000
         self._order: CameraOrder[_Out] = CameraOrder()
         self._guard = FailureGuard()
         self._sender = Sender(context.kafka)
@@ -46,9 +51,10 @@ class Results:
         """Records that were admitted and that the broker has no result of yet."""
         return len(self._order)
 
-    def admit(self, place: Origin, camera: str) -> Ticket:
+    def admit(self, place: Origin, camera: str, size_bytes: int) -> Ticket:
         """A record was read: its result comes after those of its camera's earlier ones."""
-        return self._order.admit(place.partition, place.offset, camera)
+        self._room.take(place.partition, size_bytes)
+        return self._order.admit(place.partition, place.offset, camera, size_bytes)
 
     def give(self, ticket: Ticket, record: ResultRecord, took_us: int) -> None:
         """The record's result is there. Whatever it held back leaves with it."""
@@ -92,6 +98,7 @@ class Results:
     def revoke(self, partition: int) -> None:
         """It belongs to another worker now: what is still to come of it is dropped."""
         self._order.revoke(partition)
+        self._room.forget(partition)
 
     def _wire(self, record: ResultRecord) -> tuple[str, Wire]:
         return self._topic, encode_frame(record, STAGE)
@@ -115,8 +122,8 @@ class Results:
         def acknowledged(_offset: int) -> None:
             nonlocal waiting
             waiting -= 1
-            if waiting == 0:
-                self._order.acknowledge(ticket)
+            if waiting == 0 and self._order.acknowledge(ticket):
+                self._room.give(ticket.partition, ticket.size_bytes)
 
         for topic, wire in out.wires:
             self._sender.send(topic, wire, partition=ticket.partition, acknowledged=acknowledged)
@@ -127,6 +134,8 @@ class Results:
         metrics = self._context.metrics
         metrics.count("onehertz_records_given_total", stage=STAGE, status=record.status)
         metrics.observe_tick(record.stages, now_us(), stage=STAGE, before="gate")
+        if isinstance(record, Inferred) and now_us() - record.stages[STAGE][0] > self.late_after_us:
+            metrics.count("onehertz_objective_missed_total", stage=STAGE)
 
 
 def _stamped(record: ResultRecord, ticket: Ticket, took_us: int) -> ResultRecord:

@@ -13,12 +13,15 @@ from collections.abc import Callable
 from typing import Final
 
 import cv2
+from confluent_kafka import Message
 
 from inference_worker.batcher import Batcher
+from inference_worker.controller import BatchController
 from inference_worker.detector import Detector
 from inference_worker.engine import Engine, Frame
 from inference_worker.intake import Intake
 from inference_worker.results import STAGE, Results
+from inference_worker.room import Room
 from inference_worker.settings import InferSettings
 from runtime.context import Context
 from runtime.subscription import Place, Subscription
@@ -28,8 +31,10 @@ log = logging.getLogger("onehertz.infer")
 
 _TOPICS = ("frames-gated", "detections", "frames-gated-dlq")
 _COMMIT_INTERVAL_S = 0.5
-_IDLE_S = 0.1
+_IDLE_S: Final = 0.1
 _BUSY_S: Final = 0.01  # between two looks at Kafka while the engine works
+_READ_AT_ONCE = 128
+_STUCK_S = 1.0  # without reading: then the partitions are paused, to stay in the group
 
 
 def run_infer(context: Context, settings: InferSettings, detector: Detector) -> None:
@@ -50,20 +55,20 @@ class _Worker:
 
     def __init__(self, context: Context, settings: InferSettings, detector: Detector) -> None:
         self._context = context
+        self._topic = context.line.topic("frames-gated")
+        self._room = Room(settings.max_in_flight, settings.max_in_flight_mb * 1e6)
+        results_topic = context.line.topic("detections")
+        self._results = Results(context, results_topic, self._room, settings.p95_ms)
+        self._intake = Intake(context, self._results, self._wait, settings.max_age_s)
         self._engine = Engine(detector, context.metrics)
-        self._results = Results(context, context.line.topic("detections"))
-        self._max_batch = detector.backend.max_batch
-        self._batcher: Batcher[Frame] = Batcher(self._max_batch, settings.max_wait_ms)
-        self._intake = Intake(
-            context, self._results, lambda frame: self._batcher.add(frame, _now_ms())
-        )
-        self._max_in_flight = settings.max_in_flight
+        self._batcher: Batcher[Frame] = Batcher(_controller(settings, detector))
+        self._read_at_s = time.monotonic()
         self._committed_at_s = 0.0
         self._committed: dict[Place, int] = {}  # of the partitions that are ours
         self._subscription = Subscription(
             context.kafka,
             context.line.group(STAGE),
-            [context.line.topic("frames-gated")],
+            [self._topic],
             assigned=self._assigned,
             revoked=self._revoked,
             lost=self._forget,
@@ -73,10 +78,9 @@ class _Worker:
     # ------------------------------------------------------------ the loop
 
     def turn(self) -> None:
-        """Read what there is, start what is full or due, let out what is ready, commit."""
-        self._keep_bounded()
+        """Let out what is ready, read what there is, start what is full or due, commit."""
         finished = self._finish(_BUSY_S if self._engine.running else 0.0)
-        messages = self._subscription.poll(self._max_batch * 2, self._poll_timeout_s())
+        messages = self._read()
         for message in messages:
             self._intake.take(message)
         self._start(self._batcher.take)
@@ -92,7 +96,7 @@ class _Worker:
         self._subscription.pause()
         while len(self._results):
             self._subscription.poll(1, 0)  # stay in the group
-            self._start(lambda _now_ms: self._batcher.flush())
+            self._start(self._batcher.flush)
             self._finish(None if self._engine.running else 0.0)
             self._results.poll(0.01)
         self._commit(force=True)
@@ -101,31 +105,54 @@ class _Worker:
         self._engine.close()
         self._subscription.close()
 
-    def _keep_bounded(self) -> None:
-        """Stop reading while too much is in hand."""
-        if len(self._results) >= self._max_in_flight:
-            self._subscription.pause()
-        elif len(self._results) <= self._max_in_flight // 2:
-            self._subscription.resume()
+    def _read(self) -> list[Message]:
+        room = min(self._room.left, _READ_AT_ONCE)
+        if room == 0:
+            return self._read_nothing()
+        self._read_at_s = time.monotonic()
+        self._subscription.resume()
+        numbers = [number for _, number in self._subscription.owned]
+        held_up = self._room.held_up(numbers)
+        self._subscription.hold_up(frozenset((self._topic, number) for number in held_up))
+        # The client waits for as many as it is asked for, to the end of the time-out: so first one.
+        first = self._subscription.poll(1, self._poll_timeout_s())
+        return first + self._subscription.poll(room - 1, 0) if first and room > 1 else first
+
+    def _read_nothing(self) -> list[Message]:
+        """Too much is in hand. What the client has fetched is lost to it by a pause: not yet."""
+        self._results.poll(0 if self._engine.running else 0.005)
+        if time.monotonic() < self._read_at_s + _STUCK_S:
+            return []
+        self._subscription.pause()
+        return self._subscription.poll(1, 0)
 
     def _poll_timeout_s(self) -> float:
         if self._engine.running:
             return 0.0  # it was waited for already
-        due_ms = self._batcher.due_at_ms()
+        due_ms = self._batcher.due_at_ms(_now_ms())
         if due_ms is None:
             return _IDLE_S if len(self._results) == 0 else 0.005
         return min(_IDLE_S, max(0.0, (due_ms - _now_ms()) / 1000))
 
+    def _wait(self, frame: Frame) -> None:
+        self._batcher.add(frame.ticket.camera, frame, _now_ms())
+
     def _start(self, take: Callable[[float], tuple[Frame, ...]]) -> None:
         while not self._engine.is_full and (batch := take(_now_ms())):
-            fill = len(batch) / self._max_batch
-            self._context.metrics.observe("onehertz_batch_fill_ratio", fill, stage=STAGE)
-            self._engine.start(batch)
+            fresh = tuple(frame for frame in batch if not self._intake.is_stale(frame))
+            self._engine.start(fresh)
+            metrics, controller = self._context.metrics, self._batcher.controller
+            size = controller.size(len(self._batcher))
+            metrics.set("onehertz_batch_size", size, stage=STAGE)
+            fill = len(fresh) / controller.max_batch
+            metrics.observe("onehertz_batch_fill_ratio", fill, stage=STAGE)
 
     def _finish(self, wait_s: float | None) -> bool:
         """Let out the results of batches that are done."""
         finished = self._engine.finished(wait_s)
         for batch in finished:
+            size = len(batch.answered)
+            self._batcher.through(size, batch.engine_ms, batch.ready_ms, _now_ms())
             for answered in batch.answered:
                 self._intake.answer(answered)
         return bool(finished)
@@ -176,6 +203,16 @@ class _Worker:
             self._committed.pop(place, None)
         self._batcher.drop(lambda frame: frame.ticket.partition in numbers)
         log.info("partitions -%s", ", ".join(map(str, sorted(numbers))) or "none")
+
+
+def _controller(settings: InferSettings, detector: Detector) -> BatchController:
+    return BatchController(
+        detector.backend.max_batch,
+        settings.max_wait_ms,
+        settings.p95_ms,
+        _now_ms(),
+        getattr(detector, "batch_ms", None),
+    )
 
 
 def _now_ms() -> float:

@@ -40,15 +40,30 @@ class InferSettings(Section):
     threads: Annotated[int, Field(ge=0, le=1024)] = Field(
         default=0, description="Threads of the engine; 0: one per core that the process may use."
     )
+    p95_ms: Annotated[float, Field(gt=0, le=600_000)] = Field(
+        default=300.0,
+        description="Wanted: 95 of 100 frames have their result so soon after the worker has read"
+        " them, in ms. Batches are as large as that allows; while more comes than they carry, as"
+        " large as carries most.",
+    )
     max_batch: Annotated[int, Field(ge=1, le=256)] = Field(
         default=8, description="Frames in a batch at most."
     )
     max_wait_ms: Annotated[float, Field(ge=0, le=60_000)] = Field(
-        default=100.0, description="How long a frame may wait for its batch to fill, in ms."
+        default=100.0,
+        description="How long a frame may wait for others to come into its batch, in ms at most.",
     )
-    max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = Field(
-        default=256,
+    max_age_s: Annotated[float, Field(gt=0, le=31_536_000)] | None = Field(
+        default=None,
+        description="A frame that was captured longer ago is not inferred any more but rejected:"
+        " stale; empty: never. By this machine's clock, so a run is then not repeatable.",
+    )
+    max_in_flight: Annotated[int, Field(ge=2, le=100_000)] = Field(
+        default=2_048,
         description="Records that are read and not yet published at most; reading pauses there.",
+    )
+    max_in_flight_mb: Annotated[float, Field(ge=1, le=65_536)] = Field(
+        default=128.0, description="The same for their pictures (JPEG), in MB."
     )
     score_threshold: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         default=None, description="Least score of a detection; empty: the model's own."

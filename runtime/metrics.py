@@ -48,6 +48,11 @@ CounterName = Literal[
     # Counter: what the detector saw on a kept frame, come back to the gate: learnt, forgotten (the
     # camera's gate does not know the frame, any more or yet), unusable. Labels: result.
     "onehertz_gate_feedback_total",
+    # Counter: frames whose result came later than `infer.p95_ms` after they were read: wanted is no
+    # more than one in twenty. Labels: stage.
+    "onehertz_objective_missed_total",
+    # Counter: models that were loaded while another one served: swapped, refused. Labels: result.
+    "onehertz_model_swaps_total",
     # Counter: alert changes. Labels: rule, change.
     "onehertz_alerts_total",
 ]
@@ -55,7 +60,10 @@ GaugeName = Literal[
     # Gauge: records between what is done and the end of the input topic; a transaction's marker at
     # the end counts as one. Labels: stage, partition.
     "onehertz_lag_records",
-    # Gauge: 1 for the model that serves. Labels: model, backend, device, precision.
+    # Gauge: frames that the next batch takes at most. Labels: stage.
+    "onehertz_batch_size",
+    # Gauge: 1 for the model that serves, 0 for those before. Labels: model, backend, device,
+    # precision.
     "onehertz_model_info",
     # Gauge: ticks on a producer's disk that the broker has not. Labels: stage.
     "onehertz_spooled_ticks",
@@ -81,6 +89,7 @@ LABELS: Final[dict[str, tuple[str, ...]]] = {
     "onehertz_landed_files_total": ("stage", "status"),
     "onehertz_dead_letters_total": ("stage", "reason"),
     "onehertz_gate_feedback_total": ("result",),
+    "onehertz_model_swaps_total": ("result",),
     "onehertz_alerts_total": ("rule", "change"),
     "onehertz_scenes_total": ("stage", "scene"),
     "onehertz_lag_records": ("stage", "partition"),

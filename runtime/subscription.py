@@ -84,6 +84,7 @@ class Subscription:
         self._retry_at_s = 0.0
         self._giving_up = False
         self._paused = False
+        self._held_up: frozenset[Place] = frozenset()
         self._member = False
         config = consumer_config(settings, group) | {"on_commit": self._on_commit}
         self._consumer = made(Consumer, config)
@@ -199,6 +200,18 @@ class Subscription:
         if self._paused:
             self._consumer.resume(self._partitions())
             self._paused = False
+            self._held_up = frozenset()
+
+    def hold_up(self, places: frozenset[Place]) -> None:
+        """Fetch nothing of these partitions, and of the others (again), until the next call."""
+        places &= self._owned
+        if self._paused or places == self._held_up:
+            return
+        if fresh := places - self._held_up:
+            self._consumer.pause([TopicPartition(*place) for place in fresh])
+        if freed := self._held_up - places:
+            self._consumer.resume([TopicPartition(*place) for place in freed])
+        self._held_up = places
 
     def lag(self, done: Mapping[Place, int]) -> dict[Place, int]:
         """Records between what is done and the end, as far as the client knows it."""
@@ -288,6 +301,7 @@ class Subscription:
         except OnehertzError as error:
             self._failure = self._failure or error
         self._owned.difference_update(places)
+        self._held_up -= frozenset(places)
         for place in places:
             self._uncommitted.pop(place, None)
         try:

@@ -417,3 +417,18 @@ def test_a_client_that_does_not_come_to_its_end_holds_up_nobody(
     assert "the group was not left in 0.2 s" in caplog.text
     goes_on.set()
     eventually(lambda: "leave the group" not in [one.name for one in threading.enumerate()])
+
+
+def test_a_partition_that_is_held_up_lets_the_others_pass(
+    new_topic: NewTopicOf, produce: Callable[..., None], join: Joined
+) -> None:
+    topic = new_topic("in", 2)
+    member = join(topic)
+    eventually(lambda: polled(member) and len(member.owned) == 2)
+    member.hold_up(frozenset({(topic, 0)}))
+    produce(topic, b"a", partition=0)
+    produce(topic, b"b", partition=1)
+    assert member.take_until(1) == [b"b"]
+    assert member.take(0.5) == []
+    member.hold_up(frozenset())
+    assert member.take_until(1) == [b"a"]

@@ -1,0 +1,157 @@
+"""How large a batch is to be, and how long it may wait: from what batches of each size take.
+
+The objective: 95 of 100 frames have their result within `p95_ms` of being read. Larger batches cost
+an engine less per frame and make every frame in them wait longer; so the largest one is wanted that
+holds the objective, and none is waited for that is not coming.
+
+Where more comes than such batches carry, waiting frames pile up and the objective is lost in any
+case. Then the batch that carries most is taken, until the pile is gone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from inference_worker.batch_times import BatchTimes, quantile
+
+# Waiting for a larger batch is worth it if it saves this share of a frame's cost.
+_WORTH: Final = 0.03
+# Next frames come at random: after so many mean gaps one has come nearly always.
+_SURE_GAPS: Final = 2.0
+_MARGIN: Final = 0.9  # of the objective; the rest is for boxes, messages and what nobody foresees
+_RATE_WINDOW_MS: Final = 5_000.0  # cameras come once a second: a few of their rounds
+_READY_SAMPLES = 20
+
+
+class Plan(NamedTuple):
+    """The next batch: of `size` frames at most, or of what is there at `close_at_ms`."""
+
+    size: int
+    close_at_ms: float
+
+
+class BatchController:
+    """Plans batches. Times are milliseconds of any clock that never steps back."""
+
+    def __init__(
+        self,
+        max_batch: int,
+        max_wait_ms: float,
+        p95_ms: float,
+        now_ms: float = 0.0,
+        seed_ms: Mapping[int, float] | None = None,
+    ) -> None:
+        """`seed_ms`: what batches of some sizes took when they were tried, if they were.
+
+        Raises ValueError for limits that make no sense.
+        """
+        if max_batch < 1 or max_wait_ms < 0 or p95_ms <= 0:
+            raise ValueError(
+                f"a batch of {max_batch} within {max_wait_ms} ms makes no sense"
+                f" with an objective of {p95_ms} ms"
+            )
+        self.max_batch = max_batch
+        self._max_wait_ms = max_wait_ms
+        self._budget_ms = p95_ms * _MARGIN
+        self._times = BatchTimes(max_batch, seed_ms or {}, now_ms)
+        self._ready_ms: deque[float] = deque(maxlen=_READY_SAMPLES)  # per frame
+        self._rate = _Rate()
+        self._decide()
+
+    # ------------------------------------------------------------ what is seen
+
+    def arrived(self, now_ms: float) -> None:
+        """A frame came."""
+        self._rate.count(now_ms)
+
+    def observe(self, size: int, engine_ms: float, ready_ms: float, now_ms: float) -> None:
+        """A batch is through: what the engine took, and what making it ready took before."""
+        self._times.observe(size, engine_ms, now_ms)
+        self._ready_ms.append(max(0.0, ready_ms) / size)
+        self._decide()
+
+    # ------------------------------------------------------------ what is planned
+
+    def plan(self, waiting: int, oldest_ms: float, now_ms: float, free_at_ms: float) -> Plan:
+        """The next batch of `waiting` frames (1 at least), the oldest of which came at `oldest_ms`.
+
+        `free_at_ms`: when the engine is expected to be done with what it has.
+        """
+        size = self.size(waiting)
+        if waiting >= size:
+            return Plan(size, now_ms)
+        due_ms = self._due_ms(waiting + 1, oldest_ms)
+        next_ms = now_ms + _SURE_GAPS * self._rate.gap_ms(now_ms)
+        if waiting >= min(self._worth, self._holds) or next_ms > due_ms:
+            due_ms = now_ms
+        # As long as the engine is busy, waiting for more costs nothing.
+        return Plan(size, max(now_ms, due_ms, free_at_ms - self.ready_ms(waiting)))
+
+    def size(self, waiting: int) -> int:
+        """How many frames the next batch takes at most, with so many waiting."""
+        return self._holds if self.is_held(waiting) else self._carries_most
+
+    def is_held(self, waiting: int) -> bool:
+        """Whether the objective can be held with so many waiting: two batches carry them."""
+        return self._can_hold and waiting <= 2 * self._holds
+
+    def engine_ms(self, size: int) -> float:
+        """What the engine usually takes for such a batch; 0 before any was seen."""
+        return self._times.typical_ms(size)
+
+    def ready_ms(self, size: int) -> float:
+        """What making such a batch ready for the engine is expected to take."""
+        return size * quantile(self._ready_ms, 0.5) if self._ready_ms else 0.0
+
+    # ------------------------------------------------------------ how
+
+    def _decide(self) -> None:
+        holding = [n for n in range(1, self.max_batch + 1) if self._worst_ms(n) <= self._budget_ms]
+        self._can_hold = bool(holding)
+        self._holds = max(holding, default=1)
+        self._carries_most = self._cheapest(0.0)
+        self._worth = self._cheapest(_WORTH)
+
+    def _worst_ms(self, size: int) -> float:
+        """A frame that just missed a batch waits for the whole of it, then for its own."""
+        return 2 * self._times.high_ms(size) + self.ready_ms(size)
+
+    def _due_ms(self, size: int, oldest_ms: float) -> float:
+        """When a batch of that size must close, for its oldest frame's result to be in time."""
+        left_ms = self._budget_ms - self._times.high_ms(size) - self.ready_ms(size)
+        return oldest_ms + min(self._max_wait_ms, max(0.0, left_ms))
+
+    def _cheapest(self, leeway: float) -> int:
+        """The smallest size that costs a frame as little as any, or nearly.
+
+        If that is the largest seen so far, twice as much is tried.
+        """
+        cost = {size: took_ms / size for size, took_ms in self._times.seen.items()}
+        if not cost:
+            return self.max_batch
+        enough = min(cost.values()) / (1 - leeway)
+        best = min(size for size in cost if cost[size] <= enough)
+        return min(self.max_batch, best * 2) if best == max(cost) else best
+
+
+class _Rate:
+    """How many frames come; older ones count less and less."""
+
+    def __init__(self) -> None:
+        self._count = 0.0
+        self._at_ms = 0.0
+
+    def count(self, now_ms: float) -> None:
+        self._count = self._faded(now_ms) + 1
+        self._at_ms = now_ms
+
+    def gap_ms(self, now_ms: float) -> float:
+        """Between two frames, on the mean; infinite before any."""
+        count = self._faded(now_ms)
+        return _RATE_WINDOW_MS / count if count > 0 else math.inf
+
+    def _faded(self, now_ms: float) -> float:
+        return self._count * math.exp(min(0.0, self._at_ms - now_ms) / _RATE_WINDOW_MS)

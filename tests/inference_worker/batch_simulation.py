@@ -1,0 +1,105 @@
+"""An engine and its queue, simulated: what becomes of frames under one way of batching or another.
+
+    python -m tests.inference_worker.batch_simulation
+
+prints what docs/models.md says of it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from statistics import fmean
+
+import click
+
+from inference_worker.batcher import Batcher
+from inference_worker.controller import BatchController, Plan
+
+EngineMs = Callable[[int], float]
+P95_MS = 300.0
+
+# A GPU's: mostly a fixed cost. A CPU's: nearly none.
+ENGINES: dict[str, EngineMs] = {
+    "gpu": lambda size: 8.0 + 1.5 * size,
+    "cpu": lambda size: 6.0 + 18.0 * size,
+}
+
+
+class Fixed(BatchController):
+    """The rule of before: full, or the oldest has waited; whatever the engine is doing."""
+
+    def plan(self, waiting: int, oldest_ms: float, now_ms: float, free_at_ms: float) -> Plan:
+        full = waiting >= self.max_batch
+        return Plan(self.max_batch, now_ms if full else max(now_ms, oldest_ms + self._max_wait_ms))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    p95_ms: float
+    batch: float  # frames in a batch, on the mean
+    busy: float  # share of the time in which the engine worked
+
+
+def poisson(per_s: float, seconds: float, seed: int = 1) -> Iterator[float]:
+    """Arrivals, ms."""
+    chance, at_ms = random.Random(seed), 0.0
+    while (at_ms := at_ms + chance.expovariate(per_s / 1000)) < seconds * 1000:
+        yield at_ms
+
+
+def simulate(
+    controller: BatchController, arrivals: list[float], engine_ms: EngineMs, seed: int = 2
+) -> Outcome:
+    """One engine that takes one batch at a time, the next one being formed meanwhile.
+
+    Its times vary by 10 %, and each hundredth batch takes five times as long.
+    """
+    batcher: Batcher[float] = Batcher(controller)
+    chance = random.Random(seed)
+    waiting, running = list(reversed(arrivals)), list[tuple[float, float, tuple[float, ...]]]()
+    latencies: list[float] = []
+    sizes: list[int] = []
+    now_ms = busy_ms = 0.0
+    while waiting or len(batcher) or running:
+        due_ms = batcher.due_at_ms(now_ms) if len(running) < 2 else None
+        events = [waiting[-1] if waiting else None, running[0][0] if running else None, due_ms]
+        now_ms = max(now_ms, min(event for event in events if event is not None))
+        if running and running[0][0] <= now_ms:
+            _, took_ms, batch = running.pop(0)
+            batcher.through(len(batch), took_ms, 0.0, now_ms)
+            latencies += [now_ms - came_ms for came_ms in batch]
+        while waiting and waiting[-1] <= now_ms:
+            came_ms = waiting.pop()
+            batcher.add(f"camera {int(came_ms) % 200}", came_ms, came_ms)
+        while len(running) < 2 and (batch := batcher.take(now_ms)):
+            hiccup = 5.0 if chance.random() < 0.01 else 1.0
+            took_ms = engine_ms(len(batch)) * chance.uniform(0.9, 1.1) * hiccup
+            begins_ms = max(now_ms, running[-1][0] if running else now_ms)
+            running.append((begins_ms + took_ms, took_ms, batch))
+            sizes.append(len(batch))
+            busy_ms += took_ms
+    latencies.sort()
+    return Outcome(latencies[int(0.95 * len(latencies))], fmean(sizes), busy_ms / now_ms)
+
+
+def capacity(engine_ms: EngineMs, size: int) -> float:
+    """Frames/s of batches of that size."""
+    return 1000 * size / engine_ms(size)
+
+
+def main() -> None:
+    seconds, size = 120.0, 16
+    click.echo(f"p95 wanted: {P95_MS:g} ms; at most {size} in a batch; waits of at most 100 ms")
+    for engine, engine_ms in ENGINES.items():
+        for load in (0.02, 0.2, 0.5, 0.8, 0.95, 1.3):
+            per_s = load * capacity(engine_ms, size)
+            arrivals = list(poisson(per_s, seconds))
+            fixed = simulate(Fixed(size, 100.0, P95_MS), arrivals, engine_ms)
+            ours = simulate(BatchController(size, 100.0, P95_MS), arrivals, engine_ms)
+            click.echo(f"{engine} {load:5.0%} {per_s:6.1f}/s  fixed {fixed}\n{'':19}  ours  {ours}")
+
+
+if __name__ == "__main__":
+    main()
