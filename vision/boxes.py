@@ -6,6 +6,7 @@ do, as long as it is the same for all boxes of a call.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,15 +24,20 @@ def area(boxes: Floats) -> Floats:
     return np.asarray(sides[:, 0] * sides[:, 1])
 
 
+def shared_area(a: Floats, b: Floats) -> Floats:
+    """Area that every box of `a` (n) has in common with every one of `b` (m): `(n, m)`."""
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    sides = np.maximum(high - low, 0)
+    return np.asarray(sides[..., 0] * sides[..., 1])
+
+
 def iou(a: Floats, b: Floats) -> Floats:
     """Intersection over union of every box of `a` (n) with every one of `b` (m): `(n, m)`, 0..1.
 
     Two boxes without area have an IoU of 0.
     """
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    sides = np.maximum(high - low, 0)
-    shared = sides[..., 0] * sides[..., 1]
+    shared = shared_area(a, b)
     union = area(a)[:, None] + area(b)[None, :] - shared
     return np.asarray(np.divide(shared, union, out=np.zeros_like(shared), where=union > 0))
 
@@ -96,11 +102,22 @@ def stretched(input_width: int, input_height: int) -> Placement:
 def letterboxed(
     frame_width: int, frame_height: int, input_width: int, input_height: int, anchor: Anchor
 ) -> Placement:
-    """The frame keeps its aspect ratio and touches two sides of the input; the rest is padding."""
+    """The frame keeps its aspect ratio and touches two sides of the input; the rest is padding.
+
+    Whole pixels as the model's own training code makes them: at the top left (YOLOX) the sides are
+    cut off to them, in the centre (YOLOv5) rounded. One pixel moves the AP50 of a detector of
+    192 x 192 by .01.
+    """
     scale = min(input_width / frame_width, input_height / frame_height)
-    width = min(input_width, max(1, round(frame_width * scale)))
-    height = min(input_height, max(1, round(frame_height * scale)))
+    # A side that fits exactly may come out as 415.999….
+    whole: Callable[[float], int] = round if anchor == "centre" else _cut
+    width = min(input_width, max(1, whole(frame_width * scale)))
+    height = min(input_height, max(1, whole(frame_height * scale)))
     left, top = 0, 0
     if anchor == "centre":
         left, top = (input_width - width) // 2, (input_height - height) // 2
     return Placement(input_width, input_height, left, top, width, height)
+
+
+def _cut(side: float) -> int:
+    return int(side + 1e-6)

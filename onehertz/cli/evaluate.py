@@ -1,4 +1,4 @@
-"""`onehertz evaluate`: what the gate drops, against what that costs."""
+"""`onehertz evaluate`: what the gate drops against what that costs; how well models detect."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.progress import track
 from inference_worker.detector import Detector
 from inference_worker.loading import load_detector
 from onehertz.assets import fetch_one
+from onehertz.cli.evaluate_model import model
 from onehertz.cli.evaluate_options import with_wanted
 from onehertz.cli.evaluate_table import print_rows, print_sweep
 from onehertz.cli.options import with_settings
@@ -49,7 +50,10 @@ _with_interval = click.option(
 
 @click.group()
 def evaluate() -> None:
-    """Measure on video, without the line."""
+    """Measure on video or pictures, without the line."""
+
+
+evaluate.add_command(model)
 
 
 @evaluate.command(

@@ -14,4 +14,9 @@ run.py         one source from file to figures
 sweep.py       the same at other resolutions, JPEG qualities and intervals
 plot.py        curves as a page
 sheet.py       the worst drops as pictures
+
+Of models:
+
+truth.py       labelled pictures: yolo.py, coco.py
+model.py       what a model sees on them, and its average precision
 """

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from onehertz.evaluate.judging import Boxes, Seen
 from onehertz.evaluate.ticks import Pass
+from onehertz.evaluate.yolo import row_of
 from runtime.errors import UserError
 from schemas.messages import Box
 
@@ -136,16 +137,9 @@ def _number(path: Path) -> int:
 
 
 def _yolo_label(path: Path, place: int, line: str, names: list[str]) -> Label:
-    words = line.split()
-    try:
-        kind = int(words[0])
-        x, y, width, height = map(_finite, words[1:5])
-    except (ValueError, IndexError) as error:
-        raise UserError(
-            f"{path}, line {place}: expected class centre_x centre_y width height"
-        ) from error
+    kind, (x1, y1, x2, y2) = row_of(path, place, line)
     name = names[kind].strip() if 0 <= kind < len(names) else f"class {kind}"
-    return Label(name, None, x - width / 2, y - height / 2, width, height)
+    return Label(name, None, x1, y1, x2 - x1, y2 - y1)
 
 
 def _finite(word: str) -> float:

@@ -104,6 +104,18 @@ def test_a_stretched_frame_keeps_its_fractions():
     assert stretched(300, 300).to_frame(boxes).dtype == np.float32
 
 
+@pytest.mark.parametrize(("anchor", "height"), [("top-left", 277), ("centre", 278)])
+def test_part_of_a_pixel_is_cut_off_at_the_top_left_and_rounded_in_the_centre(anchor, height):
+    # 427 * 416 / 640 = 277.55: as YOLOX's ValTransform and as YOLOv5's letterbox make it.
+    placement = letterboxed(640, 427, 416, 416, anchor)
+    assert (placement.width, placement.height) == (416, height)
+
+
+@pytest.mark.parametrize("width", range(300, 700, 7))
+def test_a_side_that_fits_is_whole(width):
+    assert letterboxed(width, 100, 416, 416, "top-left").width == 416
+
+
 @given(
     width=st.integers(1, 20_000),
     height=st.integers(1, 20_000),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from onehertz.cli.evaluate import gate
+from onehertz.cli.evaluate import gate, model
 from onehertz.evaluate.report import Row
 from onehertz.evaluate.run import Plan, results, rows
 from onehertz.evaluate.sweep import rows as sweep_rows
@@ -43,4 +43,6 @@ def test_each_key_of_a_sweep_is_explained() -> None:
 
 @pytest.mark.parametrize("option", sorted(set(re.findall(r"`(--[a-z-]+)", TEXT))))
 def test_each_option_that_is_named_is_there(option: str) -> None:
-    assert option in {name for parameter in gate.params for name in parameter.opts}
+    assert option in {
+        name for command in (gate, model) for parameter in command.params for name in parameter.opts
+    }
