@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from inference_worker.formats import Units
 from runtime.errors import FatalError
 
 Floats = NDArray[np.float32]
@@ -76,14 +78,17 @@ def by_image(
     return [Candidates(*part) for part in parts]
 
 
-def class_numbers(values: Floats, name: str, labels: int) -> NDArray[np.intp]:
-    """Classes that a graph gives as numbers. Raises FatalError for one that has no label."""
-    classes = values.astype(np.intp)
+def class_numbers(values: Floats, name: str, labels: int, first: int = 0) -> NDArray[np.intp]:
+    """Indices of the labels of classes that a graph gives as numbers, from `first` on.
+
+    Raises FatalError for one that has no label.
+    """
+    classes = values.astype(np.intp) - first
     for extreme in (classes.min(initial=0), classes.max(initial=0)):
         if not 0 <= extreme < labels:
             raise FatalError(
-                f"the model's output {name!r} has the class {extreme};"
-                f" its manifest has {labels} labels, for the classes from 0"
+                f"the model's output {name!r} has the class {extreme + first};"
+                f" its manifest has {labels} labels, for the classes from {first}"
             )
     return classes
 
@@ -92,6 +97,37 @@ def corners(centres: Floats, sizes: Floats) -> Floats:
     """(n, 4) xyxy of boxes with these centres and sizes, (n, 2) each."""
     half = sizes / 2
     return np.concatenate([centres - half, centres + half], axis=1)
+
+
+def sigmoid(values: Floats) -> Floats:
+    """Without a warning where a number is far below 0."""
+    with np.errstate(over="ignore"):
+        return np.asarray(1.0 / (1.0 + np.exp(-values)), dtype=np.float32)
+
+
+def logit(score: float) -> float:
+    """What a score in 0..1 was before the sigmoid."""
+    return math.log(score / (1.0 - score))
+
+
+def unsqueezed(outputs: Mapping[str, Floats], axes: Mapping[str, int]) -> dict[str, Floats]:
+    """The outputs, with the batch before those that lack it though they have one row.
+
+    `axes`: how many an output has with the batch. Where a graph that squeezes the batch axis away
+    finds one object, (1, 4) looks as if it had a batch of 1 already; where it finds more, the
+    backends see that the first axis is no such batch, and put one before it.
+    """
+    return {
+        name: array[None]
+        if name in axes and array.ndim == axes[name] - 1 and len(array) == 1
+        else array
+        for name, array in outputs.items()
+    }
+
+
+def unit_scale(units: Units, width: int, height: int) -> Floats:
+    """(4,): what xyxy in these units is divided by to get fractions of the input."""
+    return scale_of(width, height) if units == "pixels" else np.ones(4, dtype=np.float32)
 
 
 def scale_of(width: int, height: int) -> Floats:

@@ -12,7 +12,13 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from inference_worker.decoders.base import Candidates, by_image, output_of
+from inference_worker.decoders.base import (
+    Candidates,
+    by_image,
+    logit,
+    output_of,
+    sigmoid,
+)
 from inference_worker.formats import Ssd, SsdAnchors
 
 
@@ -72,9 +78,9 @@ class SsdDecoder:
         logits = raw[..., self._first :]
         # The floor in logits: the sigmoid is then due for the few anchors that pass, not for all.
         best = logits.max(axis=2)
-        image, anchor = np.nonzero(best > math.log(score_floor / (1.0 - score_floor)))
+        image, anchor = np.nonzero(best > logit(score_floor))
         boxes = self._decode_boxes(encodings[image, anchor], self._anchors[anchor])
-        scores = 1.0 / (1.0 + np.exp(-best[image, anchor]))
+        scores = sigmoid(best[image, anchor])
         classes = logits[image, anchor].argmax(axis=1)
         return by_image(len(encodings), image, boxes, scores, classes)
 

@@ -1,7 +1,7 @@
 """The YOLO heads that give one row of numbers per place: YOLOX, YOLOv5 and v7, YOLOv8 and later.
 
 YOLOX: Ge et al., "YOLOX: Exceeding YOLO Series in 2021", section 2.1. The others: the `Detect`
-layers of Ultralytics' YOLOv5 and YOLOv8 as they are exported, with boxes in pixels of the input.
+layers of Ultralytics' YOLOv5 and YOLOv8 as they are exported.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from inference_worker.decoders.base import (
     Candidates,
     Floats,
     by_image,
-    class_numbers,
     corners,
     output_of,
     scale_of,
+    unit_scale,
 )
 from inference_worker.decoders.grid import make_grid
-from inference_worker.formats import YoloV5, YoloV8, YoloV10, Yolox
+from inference_worker.formats import YoloV5, YoloV8, Yolox
 
 Indices = NDArray[np.intp]
 
@@ -38,7 +38,7 @@ class YoloxDecoder:
     def decode(self, outputs: Mapping[str, Floats], score_floor: float) -> list[Candidates]:
         """See `Decoder.decode`. Each cell counts for its best class only."""
         rows = output_of(outputs, self._spec.output, len(self._points), 5 + self._labels)
-        image, cell, scores, classes = _with_objectness(rows, score_floor)
+        image, cell, scores, classes = with_objectness(rows, score_floor)
         found = rows[image, cell]
         centres, sizes = found[:, :2], found[:, 2:4]
         if not self._spec.decoded:
@@ -55,12 +55,12 @@ class YoloV5Decoder:
     def __init__(self, spec: YoloV5, labels: int, width: int, height: int) -> None:
         self._spec = spec
         self._labels = labels
-        self._scale = scale_of(width, height)
+        self._scale = unit_scale(spec.units, width, height)
 
     def decode(self, outputs: Mapping[str, Floats], score_floor: float) -> list[Candidates]:
         """See `Decoder.decode`. Each anchor counts for its best class only."""
         rows = output_of(outputs, self._spec.output, None, 5 + self._labels)
-        image, anchor, scores, classes = _with_objectness(rows, score_floor)
+        image, anchor, scores, classes = with_objectness(rows, score_floor)
         found = rows[image, anchor]
         boxes = corners(found[:, :2], found[:, 2:4]) / self._scale
         return by_image(len(rows), image, boxes, scores, classes)
@@ -72,7 +72,7 @@ class YoloV8Decoder:
     def __init__(self, spec: YoloV8, labels: int, width: int, height: int) -> None:
         self._spec = spec
         self._values = 4 + labels
-        self._scale = scale_of(width, height)
+        self._scale = unit_scale(spec.units, width, height)
 
     def decode(self, outputs: Mapping[str, Floats], score_floor: float) -> list[Candidates]:
         """See `Decoder.decode`. Each anchor counts for its best class only."""
@@ -88,24 +88,7 @@ class YoloV8Decoder:
         return by_image(len(values), image, boxes, best[image, anchor], classes)
 
 
-class YoloV10Decoder:
-    """Takes the rows above the floor."""
-
-    def __init__(self, spec: YoloV10, labels: int, width: int, height: int) -> None:
-        self._spec = spec
-        self._labels = labels
-        self._scale = scale_of(width, height)
-
-    def decode(self, outputs: Mapping[str, Floats], score_floor: float) -> list[Candidates]:
-        """See `Decoder.decode`. Raises FatalError for a class without a label too."""
-        rows = output_of(outputs, self._spec.output, None, 6)
-        image, row = np.nonzero(rows[..., 4] > score_floor)
-        found = rows[image, row]
-        classes = class_numbers(found[:, 5], self._spec.output, self._labels)
-        return by_image(len(rows), image, found[:, :4] / self._scale, found[:, 4], classes)
-
-
-def _with_objectness(rows: Floats, score_floor: float) -> tuple[Indices, Indices, Floats, Indices]:
+def with_objectness(rows: Floats, score_floor: float) -> tuple[Indices, Indices, Floats, Indices]:
     """Image, place, score and class of the rows whose objectness times best class is above it."""
     # No score is above its objectness: this leaves few rows whose classes have to be looked at.
     image, place = np.nonzero(rows[..., 4] > score_floor)

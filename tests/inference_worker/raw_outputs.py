@@ -13,12 +13,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from inference_worker.formats import (
+    BoxesScores,
     Detr,
+    DetrLogits,
+    Finished,
     Nanodet,
     NanodetPlus,
     Output,
+    Rows,
     Ssd,
     SsdAnchors,
+    YoloAnchors,
     YoloV5,
     YoloV8,
     YoloV10,
@@ -177,7 +182,200 @@ def _ssd(batch: Batch) -> Outputs:
     return {"b": boxes, "s": scores}
 
 
+def _rows_in_order(batch: Batch) -> Outputs:
+    """PaddleDetection's: class, score, box; -1 where there is none."""
+    return _rows(batch, lambda seen: [seen.label, seen.score, *seen.box], [-1.0] * 6)
+
+
+def _tensorflow(batch: Batch) -> Outputs:
+    rows = _yolov10(batch)["output0"]
+    y_x_y_x = rows[..., [1, 0, 3, 2]] / [HEIGHT, WIDTH, HEIGHT, WIDTH]
+    return {
+        "detection_boxes": y_x_y_x.astype(np.float32),
+        "detection_scores": rows[..., 4],
+        "detection_classes": rows[..., 5] + 1,
+        "num_detections": np.full(len(batch), len(CELLS), dtype=np.float32),
+    }
+
+
+def _mmdetection(batch: Batch) -> Outputs:
+    rows = _yolov10(batch)["output0"]
+    return {"dets": rows[..., :5], "labels": rows[..., 5]}
+
+
+def _efficient_nms(batch: Batch) -> Outputs:
+    """The objects first, then what is left of an earlier call: only the count tells them apart."""
+    boxes = np.tile(np.array([1, 1, 9, 9], dtype=np.float32), (len(batch), len(CELLS), 1))
+    scores = np.full((len(batch), len(CELLS)), 0.95, dtype=np.float32)
+    classes = np.zeros((len(batch), len(CELLS)), dtype=np.float32)
+    for image, seen in enumerate(batch):
+        for place, one in enumerate(seen):
+            boxes[image, place], scores[image, place] = one.box, one.score
+            classes[image, place] = one.label
+    counts = np.array([[len(seen)] for seen in batch], dtype=np.float32)
+    return {"num_dets": counts, "det_boxes": boxes, "det_scores": scores, "det_classes": classes}
+
+
+def _boxes_scores(batch: Batch) -> Outputs:
+    """Fractions, and a background that takes what the others leave."""
+    rows = _yolov8(batch)["output0"]
+    boxes = np.zeros((len(batch), len(CELLS), 4), dtype=np.float32)
+    for image, seen in enumerate(batch):
+        for one in seen:
+            boxes[image, one.place] = np.array(one.box) / [WIDTH, HEIGHT, WIDTH, HEIGHT]
+    scores = rows[..., 4:]
+    return {
+        "boxes": boxes,
+        "scores": np.concatenate([1 - scores.max(axis=2, keepdims=True), scores], axis=2),
+    }
+
+
+def _classes_first(batch: Batch) -> Outputs:
+    rows = _yolov8(batch)["output0"]
+    scores = np.ascontiguousarray(rows[..., 4:].transpose(0, 2, 1))
+    return {"boxes": rows[:, :, None, :4], "scores": scores}
+
+
+def _queries(
+    batch: Batch, logits_of: Callable[[Seen], Sequence[float]], empty: list[float]
+) -> Outputs:
+    logits = np.tile(np.array(empty, dtype=np.float32), (len(batch), len(CELLS), 1))
+    boxes = np.full((len(batch), len(CELLS), 4), 0.5, dtype=np.float32)
+    for image, seen in enumerate(batch):
+        for one in seen:
+            sizes = [WIDTH, HEIGHT, WIDTH, HEIGHT]
+            boxes[image, one.place] = np.array(one.centre_and_size) / sizes
+            logits[image, one.place] = logits_of(one)
+    return {"logits": logits, "pred_boxes": boxes}
+
+
+def _sigmoid_queries(batch: Batch) -> Outputs:
+    def logits(seen: Seen) -> list[float]:
+        return [math.log(score / (1 - score)) for score in _classes(seen, seen.score)]
+
+    return _queries(batch, logits, [-20.0] * CLASSES)
+
+
+def _softmax_queries(batch: Batch) -> Outputs:
+    """One class, and "no object" for the rest; all logits are 3 higher, which is of no matter."""
+
+    def logits(seen: Seen) -> list[float]:
+        other = (1 - seen.score) / 1000
+        shares = [seen.score if index == seen.label else other for index in range(CLASSES)]
+        return [3 + math.log(share) for share in (*shares, 1 - sum(shares))]
+
+    return _queries(batch, logits, [-20.0] * CLASSES + [0.0])
+
+
+# Two anchors per cell, the second one of no use here.
+_SIDES = tuple((16.0 * scale, 12.0 * scale, 3.0, 5.0) for scale in (1, 2, 4))
+
+
+def _after_sigmoid(seen: Seen, head: int) -> list[float]:
+    column, row, stride = CELLS[seen.place]
+    x, y, width, height = seen.centre_and_size
+    wide, high, *_ = _SIDES[head]
+    half = math.sqrt(seen.score)
+    return [
+        (x / stride - column + 0.5) / 2,
+        (y / stride - row + 0.5) / 2,
+        math.sqrt(width / wide) / 2,
+        math.sqrt(height / high) / 2,
+        half,
+        *_classes(seen, half),
+    ]
+
+
+def _anchor_heads(batch: Batch) -> list[np.ndarray]:
+    """Per stride (batch, anchors, rows, columns, 5 + classes)."""
+    heads = [
+        np.zeros((len(batch), 2, rows, columns, 5 + CLASSES), dtype=np.float32)
+        for rows, columns in ((6, 8), (3, 4), (2, 2))
+    ]
+    for image, seen in enumerate(batch):
+        for one in seen:
+            column, row, stride = CELLS[one.place]
+            head = (8, 16, 32).index(stride)
+            heads[head][image, 0, row, column] = _after_sigmoid(one, head)
+    return heads
+
+
+def _named(heads: Sequence[np.ndarray]) -> Outputs:
+    return {f"p{stride}": array for stride, array in zip((8, 16, 32), heads, strict=True)}
+
+
+def _anchors_first(batch: Batch) -> Outputs:
+    return _named(_anchor_heads(batch))
+
+
+def _anchors_values_first(batch: Batch) -> Outputs:
+    heads = [head.transpose(0, 1, 4, 2, 3) for head in _anchor_heads(batch)]
+    return _named([head.reshape(len(head), -1, *head.shape[3:]) for head in heads])
+
+
+def _anchors_values_last(batch: Batch) -> Outputs:
+    heads = [head.transpose(0, 2, 3, 1, 4) for head in _anchor_heads(batch)]
+    return _named([head.reshape(*head.shape[:3], -1) for head in heads])
+
+
+def _anchors_shared(batch: Batch) -> Outputs:
+    parts = []
+    for head in _anchor_heads(batch):
+        first = head.transpose(0, 2, 3, 1, 4)  # (batch, rows, columns, anchors, values)
+        boxes = first[..., :4].reshape(*first.shape[:3], -1)
+        parts.append(np.concatenate([boxes, first[..., 4], first[..., 0, 5:]], axis=3))
+    return _named(parts)
+
+
+def _anchors(layout: str, *, shared: bool = False) -> YoloAnchors:
+    return YoloAnchors(
+        ("p8", "p16", "p32"),
+        (8, 16, 32),
+        _SIDES,
+        layout=layout,  # type: ignore[arg-type] # one of its words
+        activated=True,
+        shared_classes=shared,
+    )
+
+
+_PADDLE = ("class", "score", "x1", "y1", "x2", "y2")
 HEADS = (
+    Head("rows", Rows("output0", _PADDLE), _rows_in_order),
+    Head(
+        "tensorflow",
+        Finished(
+            boxes="detection_boxes",
+            classes="detection_classes",
+            scores="detection_scores",
+            count="num_detections",
+            order="yxyx",
+            units="fractions",
+            first_class=1,
+        ),
+        _tensorflow,
+    ),
+    Head("scored-boxes", Finished(boxes="dets", classes="labels"), _mmdetection),
+    Head(
+        "efficient-nms",
+        Finished("det_boxes", "det_classes", "det_scores", "num_dets"),
+        _efficient_nms,
+    ),
+    Head(
+        "boxes-scores",
+        BoxesScores("boxes", "scores", units="fractions", background=True),
+        _boxes_scores,
+    ),
+    Head(
+        "boxes-scores-classes-first",
+        BoxesScores("boxes", "scores", order="cxcywh", layout="classes-first"),
+        _classes_first,
+    ),
+    Head("detr-sigmoid", DetrLogits(), _sigmoid_queries),
+    Head("detr-softmax", DetrLogits(activation="softmax"), _softmax_queries),
+    Head("anchors-first", _anchors("anchors-first"), _anchors_first),
+    Head("anchors-values-first", _anchors("values-first"), _anchors_values_first),
+    Head("anchors-values-last", _anchors("values-last"), _anchors_values_last),
+    Head("anchors-shared", _anchors("values-last", shared=True), _anchors_shared),
     Head("ssd", _SSD, _ssd),
     Head("detr", Detr(), _detr),
     Head("yolox", Yolox(output="output0"), _with_objectness(_on_grid)),

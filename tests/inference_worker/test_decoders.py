@@ -12,7 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference_worker.decoders import Candidates, Decoder, decoder_of
-from inference_worker.formats import Nanodet, NanodetPlus, Output, WithoutNms, YoloV5, YoloV8, Yolox
+from inference_worker.formats import (
+    FastestDet,
+    Finished,
+    Nanodet,
+    NanodetPlus,
+    Output,
+    Rows,
+    WithoutNms,
+    YoloAnchors,
+    YoloV5,
+    YoloV8,
+    YoloV10,
+    Yolox,
+)
 from inference_worker.manifest import Nms
 from runtime.errors import FatalError
 from tests.inference_worker.onnx_models import SMALL_SSD
@@ -105,7 +118,7 @@ def test_an_output_that_lacks_an_axis_is_refused(head: Head):
 
 @pytest.mark.parametrize(
     "head",
-    [head for head in HEADS if isinstance(head.spec, Yolox | Nanodet | NanodetPlus)],
+    [head for head in HEADS if isinstance(head.spec, Yolox | Nanodet | NanodetPlus | YoloAnchors)],
     ids=lambda head: head.name,
 )
 def test_a_grid_for_another_input_is_refused(head: Head):
@@ -199,3 +212,128 @@ def test_p6_heads_have_a_fourth_stride():
     assert found.boxes * [WIDTH, HEIGHT, WIDTH, HEIGHT] == pytest.approx(
         np.array([[0, -8, 64, 56]])
     )
+
+
+def test_yolov5_in_fractions_is_not_divided_again():
+    raw = row_among_zeros(2, 0.5, 0.5, 0.25, 0.5, 0.5, 0.2, 0.3, 0.9)
+    box, _, _ = found_in(YoloV5(units="fractions"), output0=raw)
+    assert box == pytest.approx([0.375 * 64, 0.25 * 48, 0.625 * 64, 0.75 * 48])
+
+
+def head_of_anchors(**values: float) -> np.ndarray:
+    """(1, anchors, rows, columns, 8) of stride 16 on 64 x 48: in row 1, column 2, anchor 1."""
+    raw = np.full((1, 3, 3, 4, 8), -20.0)
+    raw[0, 1, 1, 2] = [values[key] for key in ("x", "y", "w", "h", "object", "a", "b", "c")]
+    return raw
+
+
+THREE = ((10.0, 13.0, 16.0, 30.0, 33.0, 23.0),)
+
+
+def test_yolov5_before_its_last_layer():
+    # After the sigmoid of 0, log 3 and -log 3: .5, .75, .25. Centre (2 - .5 + 2 * .75) * 16 = 48
+    # across, (1 - .5 + 2 * .25) * 16 = 16 down; sides (2 * .5)^2 * 16 = 16 and (2 * .75)^2 * 30.
+    three = math.log(3)
+    raw = head_of_anchors(x=three, y=-three, w=0, h=three, object=three, a=0, b=three, c=-three)
+    box, score, label = found_in(YoloAnchors(("p",), (16,), THREE), p=raw)
+    assert box == pytest.approx([40, 16 - 33.75, 56, 16 + 33.75])
+    assert (score, label) == (pytest.approx(0.75 * 0.75), 1)
+
+
+def test_yolov3_has_its_centre_in_the_cell_and_sides_by_exponents():
+    # Centre (2 + .75) * 16 = 44 across, (1 + .5) * 16 = 24 down; sides 16 * 2 = 32 and 30 * 1.
+    three = math.log(3)
+    raw = head_of_anchors(x=three, y=0, w=math.log(2), h=0, object=three, a=three, b=0, c=0)
+    spec = YoloAnchors(("p",), (16,), THREE, coding="yolov3")
+    box, score, label = found_in(spec, p=raw)
+    assert box == pytest.approx([28, 9, 60, 39])
+    assert (score, label) == (pytest.approx(0.75 * 0.75), 0)
+
+
+@pytest.mark.parametrize("layout", ["values-first", "values-last"])
+def test_where_the_values_of_a_head_lie_is_of_no_matter(layout: str):
+    chance = np.random.default_rng(3)
+    raw = chance.normal(-1, 2, (1, 3, 3, 4, 8)).astype(np.float32)
+    axes = (0, 1, 4, 2, 3) if layout == "values-first" else (0, 2, 3, 1, 4)
+    shape = (1, 24, 3, 4) if layout == "values-first" else (1, 3, 4, 24)
+    spec = YoloAnchors(("p",), (16,), THREE)
+    (expected,) = decoder_for(spec).decode({"p": raw}, FLOOR)
+    moved = msgspec.structs.replace(spec, layout=layout)
+    (found,) = decoder_for(moved).decode({"p": raw.transpose(axes).reshape(shape)}, FLOOR)
+    assert len(expected.scores) > 3
+    assert sorted(zip(found.scores, found.boxes.tolist(), strict=True)) == sorted(
+        zip(expected.scores, expected.boxes.tolist(), strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"strides": (8, 16)},
+        {"anchors": ((1.0, 2.0, 3.0),)},
+        {"shared_classes": True},
+        {"coding": "yolov3", "activated": True},
+    ],
+)
+def test_heads_that_nobody_has_are_no_format(wrong: dict[str, Any]):
+    given = {"outputs": ("p",), "strides": (16,), "anchors": THREE} | wrong
+    with pytest.raises(ValueError, match=r"must|known"):
+        YoloAnchors(**given)
+
+
+def test_fastestdet_weighs_objectness_and_class_and_may_leave_its_cell():
+    # Row 1, column 2 of the 3 x 4 cells; tanh(artanh(-.5)) = -.5, artanh(.25). Centre (2 - .5) / 4
+    # across, (1 + .25) / 3 down; half as wide as the picture, a quarter as high.
+    raw = np.zeros((1, 8, 3, 4))
+    raw[0, :, 1, 2] = [0.9, math.atanh(-0.5), math.atanh(0.25), 0, -math.log(3), 0.1, 0.8, 0.1]
+    box, score, label = found_in(FastestDet(), output=raw)
+    cx, cy = 64 * 1.5 / 4, 48 * 1.25 / 3
+    assert box == pytest.approx([cx - 16, cy - 6, cx + 16, cy + 6])
+    assert (score, label) == (pytest.approx(0.9**0.6 * 0.8**0.4), 1)
+
+
+END_TO_END = ("image", "x1", "y1", "x2", "y2", "class", "score")
+
+
+@pytest.mark.parametrize("axis", [True, False])
+def test_one_row_alone_is_found_whether_or_not_it_has_a_batch(axis: bool):
+    raw = np.array([[0, 8, 12, 24, 36, 2, 0.9]])
+    box, score, label = found_in(Rows("o", END_TO_END), o=raw[None] if axis else raw)
+    assert box == pytest.approx([8, 12, 24, 36])
+    assert (score, label) == (pytest.approx(0.9), 2)
+
+
+def test_one_box_alone_is_found_though_its_batch_is_squeezed_away():
+    spec = Finished(boxes="b", classes="c", scores="s", first_class=1)
+    box, score, label = found_in(spec, b=[[8, 12, 24, 36]], c=[3], s=[0.9])
+    assert box == pytest.approx([8, 12, 24, 36])
+    assert (score, label) == (pytest.approx(0.9), 2)
+
+
+def test_rows_of_several_pictures_in_one_list_are_refused():
+    rows = np.zeros((2, 3, 7), dtype=np.float32)
+    with pytest.raises(FatalError, match="has the rows of one batch only"):
+        decoder_for(Rows("o", END_TO_END)).decode({"o": rows}, FLOOR)
+
+
+def test_a_class_below_the_first_is_refused():
+    rows = {"o": np.array([[[1, 1, 9, 9, 0.9, 0]]], dtype=np.float32)}
+    columns = ("x1", "y1", "x2", "y2", "score", "class")
+    with pytest.raises(FatalError, match=r"has the class 0; .* 3 labels, for the classes from 1"):
+        decoder_for(Rows("o", columns, first_class=1)).decode(rows, FLOOR)
+    assert len(decoder_for(YoloV10("o")).decode(rows, FLOOR)[0].scores) == 1
+
+
+@pytest.mark.parametrize(
+    "columns", [("x1", "y1", "x2", "y2", "score"), ("x1", "x1", "y1", "x2", "y2", "score", "class")]
+)
+def test_rows_must_name_a_box_a_score_and_a_class_once(columns: tuple[Any, ...]):
+    with pytest.raises(ValueError, match="must have x1, y1, x2, y2, score and class, each once"):
+        Rows("o", columns)
+
+
+def test_a_count_for_every_picture_is_asked_for():
+    head = next(head for head in HEADS if head.name == "efficient-nms")
+    outputs = head.encode([[ONE], []]) | {"num_dets": np.ones((1, 1), dtype=np.float32)}
+    with pytest.raises(FatalError, match="no output 'num_dets' with a number per image"):
+        decoder_for(head.spec).decode(outputs, FLOOR)
