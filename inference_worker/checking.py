@@ -1,51 +1,109 @@
-"""A model through the admission test on every engine that is here, and whether they agree."""
+"""A model through the admission test on every engine that is here, with the evidence."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from inference_worker.admission import SCORE_FLOOR, Verdict, admit, agree, synthetic_pictures
-from inference_worker.backends.choice import installed_engines
+from inference_worker.admission import NotFit, Reference, Verdict, admit, synthetic_pictures
+from inference_worker.admission.parity import Parity
+from inference_worker.admission.reference import arithmetic_of, boxes_on, make_reference
+from inference_worker.admission.trial import agree
+from inference_worker.backends.choice import READS, installed_engines
 from inference_worker.detector import Boxes, Detector
 from inference_worker.loading import open_detector
+from inference_worker.preprocess import Image
 from inference_worker.settings import InferSettings
-from inference_worker.store import AssetPath
-from runtime.errors import UserError
+from inference_worker.store import AssetPath, Store
+from runtime.errors import FatalError, UserError
 
 _PICTURES = 8
+# What each engine can compute in on a CPU; the first must be fit.
+_PRECISIONS = {"openvino": ("float32", "bfloat16"), "onnxruntime": ("float32",)}
 
 
 @dataclass(frozen=True)
 class Check:
-    """How a model did on one engine."""
+    """How a model did on one engine, in one precision."""
 
     engine: str
+    precision: str
     refusal: str  # empty: it passed
     verdict: Verdict | None = None
-    boxes: tuple[Boxes, ...] = ()  # on each of the known pictures, above a low score
+    parity: Parity | None = None
+    # On the reference's frames, from its threshold on; on synthetic pictures where there are none,
+    # with low scores too.
+    boxes: tuple[Boxes, ...] = ()
+    score_threshold: float = 0.0
+
+    @property
+    def needed(self) -> bool:
+        """Whether a refusal speaks against the model, and not just against a faster precision."""
+        return self.precision == "float32"
 
 
-def check(settings: InferSettings, asset_path: AssetPath) -> list[Check]:
-    """One for each engine that is installed and reads the model.
+def reference_detector(settings: InferSettings, asset_path: AssetPath) -> Detector:
+    """The model on the engine that others are compared with: ONNX Runtime, else OpenVINO; float32.
+
+    Raises UserError if there is no such model, or neither reads it.
+    """
+    forms = Store(asset_path, settings.model_folders).manifest(settings.model).weights
+    suffixes = {Path(form.file).suffix for form in forms}
+    installed = installed_engines()
+    able = [one for one in reversed(installed) if suffixes & set(READS[one])]
+    fixed = {"backend": "auto", "device": "cpu", "precision": "float32", "max_batch": 1}
+    refusals: list[UserError] = []
+    for engine in able:
+        try:
+            chosen = settings.model_copy(update={**fixed, "backend": engine})
+            return open_detector(chosen, asset_path)
+        except UserError as error:
+            refusals.append(error)
+    if not refusals:  # none is installed: that says so
+        return open_detector(settings.model_copy(update=fixed), asset_path)
+    raise refusals[0]
+
+
+def reference_for(
+    settings: InferSettings,
+    asset_path: AssetPath,
+    pictures: Sequence[Image],
+    against: str | None = None,
+) -> Reference:
+    """What `against` (None: the model itself) sees on the pictures, on the reference engine.
+
+    Raises UserError if there is no such model, or it fails on a picture.
+    """
+    judge = settings.model_copy(update={"model": against or settings.model})
+    detector = reference_detector(judge, asset_path)
+    suffixes = READS["openvino"]
+    weights = Store(asset_path, settings.model_folders).model(settings.model, suffixes).weights
+    try:
+        return make_reference(detector, pictures, arithmetic_of(weights))
+    except FatalError as error:
+        raise UserError(f"{detector.name} can't be a reference: {error}") from error
+
+
+def check(settings: InferSettings, asset_path: AssetPath, reference: Reference) -> list[Check]:
+    """One for each engine that is installed and reads the model, and each precision of it.
 
     Raises UserError if there is no such model, or none of them reads it.
     """
     engines = [settings.backend] if settings.backend != "auto" else installed_engines()
     checks = []
     for engine in engines:
-        chosen = settings.model_copy(update={"backend": engine})
-        try:
-            detector = open_detector(chosen, asset_path)
-            checks.append(Check(engine, "", admit(detector), _boxes(detector)))
-        except UserError as error:
-            checks.append(Check(engine, str(error)))
+        for precision in _PRECISIONS.get(engine, ("float32",)):
+            wanted = {"backend": engine, "precision": precision}
+            one = _check(settings.model_copy(update=wanted), asset_path, reference)
+            if one is not None:
+                checks.append(one)
     return checks
 
 
 def disagreements(checks: Sequence[Check]) -> list[int]:
-    """The numbers of the known pictures on which the engines that passed see different boxes."""
-    passed = [one.boxes for one in checks if one.verdict is not None]
+    """The numbers of the synthetic pictures on which float32 engines see different boxes."""
+    passed = [one.boxes for one in checks if one.verdict and one.needed and not one.parity]
     return [
         number
         for number, boxes in enumerate(zip(*passed, strict=True))
@@ -53,9 +111,28 @@ def disagreements(checks: Sequence[Check]) -> list[int]:
     ]
 
 
-def _boxes(detector: Detector) -> tuple[Boxes, ...]:
-    found: list[Boxes] = []
-    for picture in synthetic_pictures(_PICTURES):
-        outputs, placements = detector.infer([picture])
-        found += detector.boxes_of(outputs, placements, SCORE_FLOOR)
-    return tuple(found)
+def _check(settings: InferSettings, asset_path: AssetPath, reference: Reference) -> Check | None:
+    """None if the engine would compute in another precision than it is asked for."""
+    blank = Check(settings.backend, settings.precision, "")
+    try:
+        detector = open_detector(settings, asset_path)
+    except UserError as error:
+        return replace(blank, refusal=str(error))
+    if detector.backend.precision != settings.precision:
+        return None
+    blank = replace(blank, score_threshold=detector.score_threshold)
+    try:
+        verdict = admit(detector, reference)
+    except NotFit as error:
+        seen = _boxes(detector, reference) if error.parity else ()
+        return replace(blank, refusal=str(error), parity=error.parity, boxes=seen)
+    seen = _boxes(detector, reference)
+    return replace(blank, verdict=verdict, parity=verdict.parity, boxes=seen)
+
+
+def _boxes(detector: Detector, reference: Reference) -> tuple[Boxes, ...]:
+    if not reference.pictures:
+        return tuple(boxes_on(detector, synthetic_pictures(_PICTURES)))
+    seen = boxes_on(detector, [one.picture for one in reference.pictures])
+    least = detector.score_threshold
+    return tuple(tuple(box for box in boxes if box.score >= least) for boxes in seen)

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 from inference_worker.admission import admit
+from inference_worker.admission.reference import read_reference
 from inference_worker.backends.base import EngineOptions
 from inference_worker.backends.choice import choose, open_backend, this_machine
 from inference_worker.detector import Detector
@@ -33,20 +34,27 @@ def open_detector(settings: InferSettings, asset_path: AssetPath) -> Detector:
     return Detector(model.manifest, backend, settings.score_threshold)
 
 
-def load_detector(settings: InferSettings, asset_path: AssetPath) -> Detector:
+def load_detector(
+    settings: InferSettings, asset_path: AssetPath, frames_path: AssetPath | None = None
+) -> Detector:
     """Open a detector and put it through the admission test.
 
-    Raises UserError if any of it fails.
+    `frames_path`: where assets with known frames are, without fetching any; None: they are not
+    looked for. Raises UserError if any of it fails.
     """
     detector = open_detector(settings, asset_path)
-    verdict = admit(detector)
+    folder = Store(asset_path, settings.model_folders).folder(settings.model)
+    verdict = admit(detector, read_reference(folder, frames_path))
     logger.info(
-        "%s serves on %s (%s, %s) in batches of up to %d%s",
+        "%s serves on %s (%s, %s) in batches of up to %d%s%s",
         detector.name,
         detector.backend.name,
         detector.backend.device,
         detector.backend.precision,
         detector.backend.max_batch,
         "" if verdict.repeats_bits else "; outputs depend a little on the batch, boxes hardly",
+        f"; boxes not compared with a reference: {verdict.without_reference}"
+        if verdict.without_reference
+        else "",
     )
     return detector

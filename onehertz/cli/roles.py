@@ -145,7 +145,7 @@ def infer(settings: Settings) -> None:
     from onehertz.assets import path_of
 
     def role(context: Context) -> None:
-        run_infer(context, settings.infer, load_detector(settings.infer, path_of))
+        run_infer(context, settings.infer, load_detector(settings.infer, path_of, path_of))
 
     _run("infer", settings, None, role)
 

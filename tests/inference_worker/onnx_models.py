@@ -155,18 +155,23 @@ def small_ssd(variant: str = "good") -> bytes:
     not-a-number    the square root of a negative number
     dead            the same answer whatever the picture
     wrong-shape     one anchor too few
+    blind           every score is nearly 0
+    outside         sure of boxes, all of them far outside the picture
+    other-weights   sees something else
     """
-    chance = np.random.default_rng(7)
+    chance = np.random.default_rng(8 if variant == "other-weights" else 7)
     anchors = SMALL_ANCHORS - 1 if variant == "wrong-shape" else SMALL_ANCHORS
     strength = 0.0 if variant == "dead" else 0.1
     boxes = chance.normal(0, strength, (768, anchors * 4)).astype(np.float32)
     scores = chance.normal(0, strength, (768, anchors * SMALL_CLASSES)).astype(np.float32)
     first = 1 if variant == "liar" else 0
+    far = 500 if variant == "outside" else 0
     nodes = [
         helper.make_node("Flatten", ["images"], ["pixels"]),
         helper.make_node("MatMul", ["pixels", "wb"], ["b"]),
         helper.make_node("MatMul", ["pixels", "ws"], ["s"]),
-        helper.make_node("Reshape", ["b", "tb"], ["boxes"]),
+        helper.make_node("Reshape", ["b", "tb"], ["raw_boxes"]),
+        helper.make_node("Add", ["raw_boxes", "away"], ["boxes"]),
         helper.make_node("Reshape", ["s", "ts"], ["raw"]),
         _last(variant),
     ]
@@ -175,9 +180,13 @@ def small_ssd(variant: str = "good") -> bytes:
         _constant("ws", scores),
         _constant("tb", np.array([first, anchors, 4])),
         _constant("ts", np.array([first, anchors, SMALL_CLASSES])),
+        # In tenths of an anchor's height and width.
+        _constant("away", np.array([far, far, 0, 0], dtype=np.float32)),
     ]
+    if variant == "blind":
+        constants.append(_constant("much", np.array(1000, dtype=np.float32)))
     if variant == "mixes":
-        nodes.insert(5, helper.make_node("ReduceMean", ["raw"], ["shared"], axes=[0], keepdims=1))
+        nodes.insert(6, helper.make_node("ReduceMean", ["raw"], ["shared"], axes=[0], keepdims=1))
     return _model(
         nodes,
         constants,
@@ -186,7 +195,22 @@ def small_ssd(variant: str = "good") -> bytes:
     )
 
 
+def quantised_pair() -> bytes:
+    """x through a QuantizeLinear and back, in steps of a tenth."""
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "step", "zero"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "step", "zero"], ["y"]),
+    ]
+    constants = [
+        _constant("step", np.array(0.1, dtype=np.float32)),
+        _constant("zero", np.array(0, dtype=np.int8)),
+    ]
+    return _model(nodes, constants, {"x": ["N", 4]}, {"y": ["N", 4]})
+
+
 def _last(variant: str) -> onnx.NodeProto:
+    if variant == "blind":
+        return helper.make_node("Sub", ["raw", "much"], ["scores"])
     if variant == "mixes":
         return helper.make_node("Add", ["raw", "shared"], ["scores"])
     return helper.make_node(

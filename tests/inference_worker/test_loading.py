@@ -14,6 +14,7 @@ from inference_worker.backends.choice import Place, open_backend
 from inference_worker.loading import load_detector
 from inference_worker.settings import InferSettings
 from runtime.errors import UserError
+from tests.fixtures.assets import FetchedAssets, assets  # noqa: F401
 from tests.inference_worker.onnx_models import small_ssd
 from tests.inference_worker.test_store import add_model, no_assets
 
@@ -30,7 +31,22 @@ def test_the_default_settings_load_the_default_detector(
     assert detector.name == "ssd-mobilenet-v2"
     assert detector.backend.max_batch == 2
     assert caplog.messages == [
-        "ssd-mobilenet-v2 serves on openvino (cpu, float32) in batches of up to 2"
+        "ssd-mobilenet-v2 serves on openvino (cpu, float32) in batches of up to 2; boxes not"
+        " compared with a reference: the known frames of asset bikes are not here: assets are not"
+        " looked for here"
+    ]
+
+
+def test_a_worker_compares_with_the_packaged_reference_where_its_frames_are_here(
+    real_weights: Path,
+    assets: FetchedAssets,  # noqa: F811
+    caplog: pytest.LogCaptureFixture,
+):
+    settings = InferSettings(threads=1, max_batch=1)
+    with caplog.at_level(logging.INFO, "inference_worker.loading"):
+        load_detector(settings, lambda _: real_weights, assets.need)
+    assert caplog.messages == [
+        "ssd-mobilenet-v2 serves on openvino (cpu, float32) in batches of up to 1"
     ]
 
 

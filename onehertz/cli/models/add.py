@@ -13,7 +13,8 @@ from inference_worker.adding.folder import manifest_text
 from inference_worker.adding.habits import Wishes
 from inference_worker.adding.propose import Proposal, propose
 from inference_worker.adding.recognise import FORMATS
-from onehertz.cli.models.wording import passed
+from onehertz.cli.models.known_frames import known_frames
+from onehertz.cli.models.wording import compared, passed
 from onehertz.cli.options import with_settings
 from onehertz.settings import Settings
 from runtime.errors import UserError
@@ -80,12 +81,18 @@ class _Size(click.ParamType):
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder of models; default: the first of infer.model_folders.",
 )
+@click.option(
+    "--frames",
+    type=click.Path(exists=True, path_type=Path),
+    help="Folder of pictures, or a video, with objects of its kind; default: a street's.",
+)
 @click.option("--replace", is_flag=True, help="Instead of a model of this name in that folder.")
 @click.option("--dry-run", is_flag=True, help="Print the manifest, write nothing.")
 def add(
     settings: Settings,
     file: Path,
     root: Path | None,
+    frames: Path | None,
     replace: bool,
     dry_run: bool,
     **wishes: object,
@@ -104,7 +111,10 @@ def add(
     folders = settings.infer.model_folders
     if root is None and not folders:
         raise UserError("infer.model_folders is empty: name one there, or say --to FOLDER")
-    added = add_model(file, proposal, root or folders[0], settings.infer, replace=replace)
+    pictures = known_frames(frames)
+    added = add_model(
+        file, proposal, root or folders[0], settings.infer, replace=replace, pictures=pictures
+    )
     _tell(added, root)
 
 
@@ -127,8 +137,10 @@ def _tell(added: Added, root: Path | None) -> None:
     )
     if added.only_single:
         click.echo(f"  max_batch: 1, since {added.only_single}")
-    if not added.verdict.boxes:
-        click.echo("  nothing was seen on the synthetic pictures: try it on one of your own")
+    if added.verdict.parity is None:
+        click.echo(f"  boxes not compared with a reference: {added.verdict.without_reference}")
+    else:
+        click.echo(f"  {compared(added.verdict.parity)}")
     name = added.folder.name
     click.echo(f"written: {added.folder}")
     setting = f" --set 'infer.model_folders=[{root}]'" if root is not None else ""

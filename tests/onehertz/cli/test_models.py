@@ -13,6 +13,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+from onehertz.assets import AssetsUnavailable
 from onehertz.cli.detect import detect
 from onehertz.cli.models import models
 from runtime.errors import UserError
@@ -31,8 +32,13 @@ def onnx_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs a subcommand in a folder of its own."""
+    """Runs a subcommand in a folder of its own, without a network."""
     monkeypatch.chdir(tmp_path)
+
+    def unreachable(name: str) -> Path:
+        raise AssetsUnavailable({name: f"asset {name!r} could not be fetched"}, refused=False)
+
+    monkeypatch.setattr("onehertz.cli.models.known_frames.fetch_one", unreachable)
 
     def invoke(*arguments: str) -> Result:
         settings = ("--set", "infer.max_batch=2", "--set", "infer.threads=1")
@@ -102,8 +108,10 @@ def test_a_good_model_passes_the_check_on_each_engine(run: Run, onnx_file: Path)
     run("add", str(onnx_file), "--name", "mine")
     result = run("check", "mine")
     assert result.exit_code == 0
-    *engines, agreement = result.stdout.splitlines()
-    assert [line.split(":")[0] for line in engines] == ["openvino", "onnxruntime"]
+    without, *engines, agreement = result.stdout.splitlines()
+    assert without == "boxes not compared with a reference: no known frames are kept with the model"
+    needed = [line.split(":")[0] for line in engines if "bfloat16" not in line]
+    assert needed == ["openvino float32", "onnxruntime float32"]
     assert re.fullmatch(r"the engines see the same [1-9]\d+ boxes", agreement)
 
 
@@ -111,7 +119,7 @@ def test_a_bad_model_fails_the_check(run: Run, tmp_path: Path):
     add_model(tmp_path / ".onehertz" / "models", "mine", b"no model")
     result = run("check", "mine")
     assert result.exit_code == 1
-    assert "openvino: " in result.stdout
+    assert "openvino float32: " in result.stdout
     assert "is not the file that mine was made for" in result.stdout
 
 
@@ -119,3 +127,74 @@ def test_a_model_that_is_not_there_is_an_error(run: Run):
     result = run("check", "zebra")
     assert isinstance(result.exception, UserError)
     assert "no model is called 'zebra'" in str(result.exception)
+
+
+@pytest.fixture
+def frames(tmp_path: Path) -> Path:
+    """A folder of pictures."""
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    chance = np.random.default_rng(4)
+    for number in range(4):
+        blocks = chance.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        picture = cv2.resize(blocks, (64, 48), interpolation=cv2.INTER_NEAREST)
+        cv2.imwrite(str(folder / f"{number}.png"), picture)
+    return folder
+
+
+@pytest.fixture
+def mine(run: Run, onnx_file: Path, frames: Path) -> str:
+    """A model that was added with frames of its own."""
+    result = run("add", str(onnx_file), "--name", "mine", "--frames", str(frames))
+    assert result.exit_code == 0, result.output
+    assert re.search(r"(\d+) of \1 boxes matched, 0 lost, 0 extra, 0 moved", result.stdout)
+    return "mine"
+
+
+def test_what_was_seen_when_it_was_added_is_compared_with(run: Run, mine: str, tmp_path: Path):
+    kept = tmp_path / ".onehertz" / "models" / mine
+    assert len(list((kept / "reference").glob("*.png"))) == 4
+    result = run("check", mine, "--json")
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.stdout)
+    assert answer["reference"] == {
+        "of": "mine", "made_by": "mine on onnxruntime, float32", "frames": 4, "absent": ""
+    }  # fmt: skip
+    needed = [one for one in answer["engines"] if one["precision"] == "float32"]
+    assert [one["engine"] for one in needed] == ["openvino", "onnxruntime"]
+    for one in needed:
+        assert one["fit"]
+        assert one["max_batch"] == 2
+        assert one["images_per_s"] > 0
+        assert one["parity"]["matched"] == one["parity"]["boxes"] > 0
+
+
+def test_a_manifest_that_was_changed_for_the_worse_is_noticed(run: Run, mine: str, tmp_path: Path):
+    manifest = tmp_path / ".onehertz" / "models" / mine / "manifest.yaml"
+    swapped = "- thing 1\n- thing 0\n"
+    manifest.write_text(manifest.read_text().replace("- thing 0\n- thing 1\n", swapped))
+    result = run("check", mine, "--pictures", str(tmp_path / "worst"))
+    assert result.exit_code == 1
+    assert "on known frames" in result.stdout
+    written = sorted((tmp_path / "worst").glob("*.png"))
+    assert written[0].name.startswith("onnxruntime-float32-")
+    picture = cv2.imread(str(written[0]))
+    assert picture.shape == (48, 64 + 8 + 64, 3)  # both sides, and a gap
+    renewed = run("check", mine, "--renew", "--frames", str(tmp_path / "frames"))
+    assert renewed.exit_code == 0, renewed.output
+    assert run("check", mine).exit_code == 0
+
+
+def test_a_model_is_compared_with_another_one(
+    run: Run, mine: str, onnx_file: Path, frames: Path, tmp_path: Path
+):
+    same = run("add", str(onnx_file), "--name", "same", "--frames", str(frames))
+    (tmp_path / "labels.txt").write_text("thing 1\nthing 0\nthing 2\n")
+    other = run("add", str(onnx_file), "--name", "other", "--labels", "labels.txt")
+    assert (same.exit_code, other.exit_code) == (0, 0)
+    assert run("check", "same", "--against", mine).exit_code == 0
+    result = run("check", "other", "--against", mine, "--frames", str(frames))
+    assert result.exit_code == 1
+    assert "made by mine on onnxruntime, float32" in result.stdout
+    missing = run("check", mine, "--against", "zebra")
+    assert "no model is called 'zebra'" in str(missing.exception)

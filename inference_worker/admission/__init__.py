@@ -1,0 +1,13 @@
+"""The admission test: what a model must show before it serves.
+
+trial.py      the test           frames.py     pictures that every engine is asked about
+parity.py     boxes on boxes     reference.py  what is to be seen on them, kept with the model
+verdict.py    what it says
+"""
+
+from inference_worker.admission.frames import synthetic_pictures
+from inference_worker.admission.reference import NO_REFERENCE, Reference
+from inference_worker.admission.trial import admit
+from inference_worker.admission.verdict import NotFit, Verdict
+
+__all__ = ["NO_REFERENCE", "NotFit", "Reference", "Verdict", "admit", "synthetic_pictures"]

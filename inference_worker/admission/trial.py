@@ -1,0 +1,184 @@
+"""Before a model serves: does it see what it should, the same in every batch, and fast enough?
+
+A declared dynamic batch may be a lie, an engine may mix up the images of a batch or answer with
+numbers that are not finite, a converted or quantised model may see something else than it did.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from inference_worker.admission.frames import synthetic_pictures
+from inference_worker.admission.parity import Parity, compare, tolerance_for
+from inference_worker.admission.reference import NO_REFERENCE, Reference
+from inference_worker.admission.verdict import NotFit, Verdict
+from inference_worker.backends.base import Outputs
+from inference_worker.decoders import decoder_of
+from inference_worker.detector import Boxes, Detector
+from inference_worker.preprocess import Image
+from runtime.errors import FatalError
+from schemas.messages import Box
+from vision.boxes import area, clip
+
+# Low enough that a detector sees some boxes in noise, so that there is something to compare.
+SCORE_FLOOR = 0.02
+# Engines of GPUs add up in another order in another batch size, so that last bits differ. How far
+# boxes may move by that: in fractions of the picture and of the score. A wrong picture's boxes, or
+# those of an engine that counts in too few bits, are an order of magnitude further off.
+_COORDINATES_WITHIN = 0.005
+_SCORES_WITHIN = 0.01
+# Share of the boxes of a batch that may lie with more than half of them outside the input.
+_OUTSIDE = 0.2
+# A stall of the machine is no slow model.
+_SPEED_TRIALS = 3
+
+
+@dataclass(frozen=True)
+class _Answer:
+    outputs: Outputs  # of one image: without the batch
+    boxes: Boxes
+
+
+def admit(
+    detector: Detector,
+    reference: Reference = NO_REFERENCE,
+    *,
+    previous_images_per_s: float | None = None,
+    now: Callable[[], float] = time.perf_counter,
+) -> Verdict:
+    """Run known pictures through every batch size that the detector will be asked for.
+
+    `reference`: known frames and the boxes that are to be seen on them. `previous_images_per_s`:
+    `Verdict.images_per_s` of what served before, on this machine. Raises NotFit that says which
+    check failed.
+    """
+    known = [one.picture for one in reference.pictures]
+    most = detector.backend.max_batch
+    pictures = [*synthetic_pictures(max(2, most + 1 - len(known))), *known]
+    alone = [_answers(detector, [picture])[0] for picture in pictures]
+    _check_alive(detector, alone)
+    parity = _check_parity(detector, alone[len(pictures) - len(known) :], reference)
+    repeats_bits, speed = True, 0.0
+    for size in range(1, most + 1):
+        begins = now()
+        # The last ones: from size to size each picture gets another neighbour and another place.
+        answers = _answers(detector, pictures[-size:])
+        speed = max(speed, size / max(now() - begins, 1e-9))
+        repeats_bits = _compare(detector, alone[-size:], answers) and repeats_bits
+    if previous_images_per_s is not None:
+        speed = _check_speed(detector, pictures[-most:], previous_images_per_s, speed, now)
+    return Verdict(
+        tuple(range(1, most + 1)),
+        repeats_bits,
+        sum(len(answer.boxes) for answer in alone),
+        parity,
+        reference.absent,
+        speed,
+    )
+
+
+def _answers(detector: Detector, pictures: Sequence[Image]) -> list[_Answer]:
+    try:
+        outputs, placements = detector.infer(pictures)
+        boxes = detector.boxes_of(outputs, placements, SCORE_FLOOR)
+        _check_within(detector, outputs)
+    except FatalError as error:
+        raise NotFit(detector, f"a batch of {len(pictures)} failed: {error}") from error
+    return [
+        _Answer({name: array[index] for name, array in outputs.items()}, found)
+        for index, found in enumerate(boxes)
+    ]
+
+
+def _check_within(detector: Detector, outputs: Outputs) -> None:
+    """`Detector` cuts boxes off at the frame's edge, so its own boxes can't tell."""
+    decoded = decoder_of(detector.manifest).decode(outputs, detector.score_threshold)
+    boxes = np.concatenate([candidates.boxes for candidates in decoded])
+    outside = int((area(clip(boxes)) < 0.5 * area(boxes)).sum())
+    if outside > max(1, _OUTSIDE * len(boxes)):
+        raise NotFit(
+            detector, f"{outside} of {len(boxes)} boxes lie outside the picture for the most"
+        )
+
+
+def _check_alive(detector: Detector, answers: Sequence[_Answer]) -> None:
+    if all(_same_bits(answers[0], other) for other in answers[1:]):
+        raise NotFit(detector, "it gives the same answer whatever the picture")
+
+
+def _check_parity(
+    detector: Detector, answers: Sequence[_Answer], reference: Reference
+) -> Parity | None:
+    if not reference.pictures:
+        return None
+    parity = compare(
+        [answer.boxes for answer in answers],
+        [one.boxes for one in reference.pictures],
+        detector.score_threshold,
+        tolerance_for(detector.backend.precision, reference.arithmetic),
+    )
+    if parity.complaint:
+        made = f"{parity.complaint} (made by {reference.made_by})"
+        raise NotFit(detector, made, parity)
+    return parity
+
+
+def _check_speed(
+    detector: Detector,
+    pictures: Sequence[Image],
+    previous: float,
+    speed: float,
+    now: Callable[[], float],
+) -> float:
+    for _ in range(_SPEED_TRIALS):
+        if speed >= previous / 2:
+            return speed
+        begins = now()
+        _answers(detector, pictures)
+        speed = max(speed, len(pictures) / max(now() - begins, 1e-9))
+    if speed >= previous / 2:
+        return speed
+    raise NotFit(
+        detector,
+        f"it does {speed:.1f} images/s, less than half of the {previous:.1f} of what served before",
+    )
+
+
+def _compare(detector: Detector, alone: Sequence[_Answer], batched: Sequence[_Answer]) -> bool:
+    """Whether bits are the same. Raises NotFit if boxes aren't."""
+    pairs = list(zip(alone, batched, strict=True))
+    for one, other in pairs:
+        if not (agree(one.boxes, other.boxes) and agree(other.boxes, one.boxes)):
+            raise NotFit(
+                detector, f"in a batch of {len(batched)} a picture gets other boxes than alone"
+            )
+    return all(_same_bits(one, other) for one, other in pairs)
+
+
+def agree(boxes: Boxes, others: Boxes) -> bool:
+    """Whether each of the boxes is among the others, but for those that `SCORE_FLOOR` may hide."""
+    return boxes == others or all(
+        box.score < SCORE_FLOOR + _SCORES_WITHIN or any(_close(box, other) for other in others)
+        for box in boxes
+    )
+
+
+def _close(one: Box, other: Box) -> bool:
+    corners = zip(_corners(one), _corners(other), strict=True)
+    return (
+        one.label == other.label
+        and abs(one.score - other.score) <= _SCORES_WITHIN
+        and all(abs(a - b) <= _COORDINATES_WITHIN for a, b in corners)
+    )
+
+
+def _corners(box: Box) -> tuple[float, float, float, float]:
+    return box.x1, box.y1, box.x2, box.y2
+
+
+def _same_bits(one: _Answer, other: _Answer) -> bool:
+    return all(np.array_equal(array, other.outputs[name]) for name, array in one.outputs.items())
