@@ -22,8 +22,13 @@ class EngineOptions:
 
     threads: int
     max_batch: int
-    # "bfloat16": only if the processor has it; `Backend.precision` says what it became.
+    # "bfloat16", "float16": only if the processor has it; `Backend.precision` says what it became.
     precision: str = "float32"
+    # How many images of a batch are inferred side by side, each alone, by `threads` in all;
+    # 0: a batch is inferred as one.
+    streams: int = 0
+    # Folder for what an engine has compiled, so that it starts faster; None: nothing is kept.
+    cache: Path | None = None
 
 
 class Backend(Protocol):
@@ -53,7 +58,7 @@ class Backend(Protocol):
 
     @property
     def max_batch(self) -> int:
-        """The largest batch that it takes; 1 if the model's batch size can't be changed."""
+        """The largest batch that it takes; 1 if the model takes no more at once."""
         ...
 
     def infer(self, inputs: Mapping[str, Tensor]) -> Outputs:

@@ -18,6 +18,7 @@ from inference_worker.backends.base import (
     by_image,
     free_batch,
 )
+from inference_worker.backends.streams import Streams
 from runtime.errors import FatalError, UserError
 
 _ERRORS_ONLY = 3  # of ONNX Runtime's log levels
@@ -59,13 +60,23 @@ class OnnxRuntimeBackend:
         self._output_names = tuple(port.name for port in self._session.get_outputs())
         # A size that is free is a name or None, a fixed one a number.
         sizes = [port.shape[0] if isinstance(port.shape[0], int) else None for port in inputs]
-        self.max_batch = options.max_batch if free_batch(weights, sizes) else 1
+        free = free_batch(weights, sizes)
+        self.max_batch = options.max_batch if free or options.streams else 1
+        # A session may be run by several threads at once.
+        sessions = [self._session] * options.streams
+        self._streams = Streams(sessions, self._run) if sessions else None
 
     def infer(self, inputs: Mapping[str, Tensor]) -> Outputs:
         """See `Backend.infer`."""
         batch = batch_size(inputs, self.input_names, self.max_batch)
+        if self._streams is not None:
+            return self._streams.infer(inputs, batch)
+        return self._run(self._session, inputs)
+
+    def _run(self, session: ort.InferenceSession, inputs: Mapping[str, Tensor]) -> Outputs:
+        batch = len(next(iter(inputs.values())))
         try:
-            results = self._session.run(self._output_names, dict(inputs))
+            results = session.run(self._output_names, dict(inputs))
         except Exception as error:  # as above
             raise FatalError(f"ONNX Runtime failed on a batch of {batch}: {error}") from error
         return {
@@ -93,7 +104,7 @@ def _session(weights: Path, options: EngineOptions, device: str) -> ort.Inferenc
 
 def _session_options(options: EngineOptions) -> ort.SessionOptions:
     session = ort.SessionOptions()
-    session.intra_op_num_threads = options.threads
+    session.intra_op_num_threads = max(1, options.threads // (options.streams or 1))
     session.inter_op_num_threads = 1
     session.log_severity_level = _ERRORS_ONLY
     # Threads that spin while they wait would take the cores from the other roles of the machine.

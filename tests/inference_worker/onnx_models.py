@@ -72,12 +72,14 @@ def _model(
     outputs: dict[str, list[int | str]],
     *,
     whole_numbers: tuple[str, ...] = (),
+    half_floats: tuple[str, ...] = (),
     metadata: Mapping[str, str] | None = None,
 ) -> bytes:
-    """`whole_numbers`: names of inputs and outputs that are int64; all others are float32."""
+    """Names of inputs and outputs: `whole_numbers` are int64, `half_floats` float16, others float32."""
 
     def ports(shapes: dict[str, list[int | str]]) -> list[onnx.ValueInfoProto]:
         kinds = dict.fromkeys(whole_numbers, TensorProto.INT64)
+        kinds |= dict.fromkeys(half_floats, TensorProto.FLOAT16)
         return [
             helper.make_tensor_value_info(name, kinds.get(name, TensorProto.FLOAT), shape)
             for name, shape in shapes.items()
@@ -99,6 +101,23 @@ def renamed() -> bytes:
         helper.make_node("Identity", ["negative"], ["y"]),
     ]
     return _model(nodes, [], {"x": ["N", 4]}, {"y": ["N", 4]})
+
+
+def typed() -> bytes:
+    """float16 x → `half` = 2 x, float16; int64 size → `whole` = size + 1, int64."""
+    nodes = [
+        helper.make_node("Mul", ["x", "two"], ["half"]),
+        helper.make_node("Add", ["size", "one"], ["whole"]),
+    ]
+    constants = [_constant("two", np.array(2, dtype=np.float16)), _constant("one", np.array(1))]
+    return _model(
+        nodes,
+        constants,
+        {"x": ["N", 2], "size": ["N", 1]},
+        {"half": ["N", 2], "whole": ["N", 1]},
+        whole_numbers=("size", "whole"),
+        half_floats=("x", "half"),
+    )
 
 
 def affine(*, batch: int | str = "N", reshape_to: int = 0, squeezed: bool = False) -> bytes:

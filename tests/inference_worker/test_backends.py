@@ -1,10 +1,10 @@
-"""One suite that every engine must pass, on the same ONNX files."""
+"""One suite that every engine must pass in each way to run it, on the same ONNX files."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import pytest
@@ -18,17 +18,36 @@ from tests.inference_worker import onnx_models
 MAX_BATCH = 8
 
 
-@pytest.fixture(params=installed_engines())
-def engine(request: pytest.FixtureRequest) -> str:
+class Way(NamedTuple):
+    engine: str
+    streams: int = 0  # 0: a batch is inferred as one
+
+
+WAYS = [Way(engine, streams) for engine in installed_engines() for streams in (0, 1, 3)]
+
+
+@pytest.fixture(params=WAYS, ids=lambda way: f"{way.engine}-{way.streams or 'whole'}")
+def way(request: pytest.FixtureRequest) -> Way:
     return request.param
 
 
-def opened(engine: str, folder: Path, model: bytes, *, threads: int = 1) -> Backend:
+@pytest.fixture(params=[way for way in WAYS if way.streams == 0], ids=lambda way: way.engine)
+def whole(request: pytest.FixtureRequest) -> Way:
+    return request.param
+
+
+@pytest.fixture(
+    params=[way for way in WAYS if way.streams], ids=lambda way: "-".join(map(str, way))
+)
+def alone(request: pytest.FixtureRequest) -> Way:
+    return request.param
+
+
+def opened(way: Way, folder: Path, model: bytes, *, threads: int = 1) -> Backend:
     path = folder / "model.onnx"
     path.write_bytes(model)
-    return open_backend(
-        Place(engine, "cpu"), path, EngineOptions(threads=threads, max_batch=MAX_BATCH)
-    )
+    options = EngineOptions(threads=threads, max_batch=MAX_BATCH, streams=way.streams)
+    return open_backend(Place(way.engine, "cpu"), path, options)
 
 
 def some_input(batch: int, *shape: int) -> np.ndarray:
@@ -39,16 +58,16 @@ def test_both_cpu_engines_are_tested():
     assert set(installed_engines()) == {"openvino", "onnxruntime"}
 
 
-def test_an_engine_says_what_it_is(engine: str, tmp_path: Path):
-    backend = opened(engine, tmp_path, onnx_models.affine())
-    assert (backend.name, backend.device, backend.precision) == (engine, "cpu", "float32")
+def test_an_engine_says_what_it_is(way: Way, tmp_path: Path):
+    backend = opened(way, tmp_path, onnx_models.affine())
+    assert (backend.name, backend.device, backend.precision) == (way.engine, "cpu", "float32")
     assert backend.input_names == ("x",)
     assert backend.max_batch == MAX_BATCH
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5, MAX_BATCH])
-def test_outputs_are_right_and_have_the_batch_first(engine: str, tmp_path: Path, batch: int):
-    backend = opened(engine, tmp_path, onnx_models.affine())
+def test_outputs_are_right_and_have_the_batch_first(way: Way, tmp_path: Path, batch: int):
+    backend = opened(way, tmp_path, onnx_models.affine())
     x = some_input(batch, 3, 2, 2)
     outputs = backend.infer({"x": x})
     assert set(outputs) == {"twice", "flat"}
@@ -58,11 +77,11 @@ def test_outputs_are_right_and_have_the_batch_first(engine: str, tmp_path: Path,
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_an_image_gets_the_same_bits_in_every_batch(engine: str, tmp_path: Path, threads: int):
-    reference = opened(engine, tmp_path, onnx_models.convolutions())
+def test_an_image_gets_the_same_bits_in_every_batch(way: Way, tmp_path: Path, threads: int):
+    reference = opened(way, tmp_path, onnx_models.convolutions())
     x = some_input(12, 3, 32, 32)
     alone = [reference.infer({"x": x[i : i + 1]})["y"][0] for i in range(len(x))]
-    backend = opened(engine, tmp_path, onnx_models.convolutions(), threads=threads)
+    backend = opened(way, tmp_path, onnx_models.convolutions(), threads=threads)
     for size in range(1, MAX_BATCH + 1):
         for start in range(len(x) - size + 1):
             batch = backend.infer({"x": x[start : start + size]})["y"]
@@ -72,99 +91,136 @@ def test_an_image_gets_the_same_bits_in_every_batch(engine: str, tmp_path: Path,
 def test_the_answers_of_the_engines_agree(tmp_path: Path):
     x = some_input(3, 3, 32, 32)
     answers = [
-        opened(engine, tmp_path, onnx_models.convolutions()).infer({"x": x})["y"]
-        for engine in installed_engines()
+        opened(way, tmp_path, onnx_models.convolutions()).infer({"x": x})["y"] for way in WAYS
     ]
-    assert answers[0] == pytest.approx(answers[1], rel=1e-4, abs=1e-5)
+    for answer in answers[1:]:
+        assert answer == pytest.approx(answers[0], rel=1e-4, abs=1e-5)
 
 
-def test_inputs_and_outputs_have_the_names_of_the_graph(engine: str, tmp_path: Path):
-    backend = opened(engine, tmp_path, onnx_models.renamed())
+def test_inputs_and_outputs_have_the_names_of_the_graph(way: Way, tmp_path: Path):
+    backend = opened(way, tmp_path, onnx_models.renamed())
     assert backend.input_names == ("x",)
     x = some_input(2, 4)
     assert np.array_equal(backend.infer({"x": x})["y"], -x)
 
 
-def test_an_answer_belongs_to_the_caller(engine: str, tmp_path: Path):
-    backend = opened(engine, tmp_path, onnx_models.affine())
+def test_an_answer_belongs_to_the_caller(way: Way, tmp_path: Path):
+    backend = opened(way, tmp_path, onnx_models.affine())
     first = backend.infer({"x": np.zeros((2, 3, 2, 2), dtype=np.float32)})
     backend.infer({"x": np.ones((2, 3, 2, 2), dtype=np.float32)})
     assert (first["twice"] == 1).all()
     first["twice"][:] = 7  # and may be written to
 
 
-def test_a_read_only_input_is_taken(engine: str, tmp_path: Path):
-    backend = opened(engine, tmp_path, onnx_models.affine())
+def test_a_read_only_input_is_taken(way: Way, tmp_path: Path):
+    backend = opened(way, tmp_path, onnx_models.affine())
     x = np.ones((1, 3, 2, 2), dtype=np.float32)
     x.flags.writeable = False
     assert (backend.infer({"x": x})["twice"] == 3).all()
 
 
 @pytest.mark.parametrize("batch", [0, MAX_BATCH + 1])
-def test_a_batch_of_the_wrong_size_is_refused(engine: str, tmp_path: Path, batch: int):
-    backend = opened(engine, tmp_path, onnx_models.affine())
+def test_a_batch_of_the_wrong_size_is_refused(way: Way, tmp_path: Path, batch: int):
+    backend = opened(way, tmp_path, onnx_models.affine())
     with pytest.raises(ValueError, match="batches of 1 to 8"):
         backend.infer({"x": np.zeros((batch, 3, 2, 2), dtype=np.float32)})
 
 
-def test_an_input_of_another_name_is_refused(engine: str, tmp_path: Path):
-    backend = opened(engine, tmp_path, onnx_models.affine())
+def test_an_input_of_another_name_is_refused(way: Way, tmp_path: Path):
+    backend = opened(way, tmp_path, onnx_models.affine())
     with pytest.raises(ValueError, match="the model has"):
         backend.infer({"y": np.zeros((1, 3, 2, 2), dtype=np.float32)})
 
 
-def test_an_input_of_the_wrong_shape_is_a_fatal_error(engine: str, tmp_path: Path):
-    backend = opened(engine, tmp_path, onnx_models.affine())
-    with pytest.raises(FatalError, match="batch of 2"):
+def test_an_input_of_the_wrong_shape_is_a_fatal_error(way: Way, tmp_path: Path):
+    backend = opened(way, tmp_path, onnx_models.affine())
+    with pytest.raises(FatalError, match="batch of [12]"):
         backend.infer({"x": np.zeros((2, 3, 5, 5), dtype=np.float32)})
 
 
-def test_a_declared_dynamic_batch_that_is_a_lie_is_a_fatal_error(engine: str, tmp_path: Path):
-    backend = opened(engine, tmp_path, onnx_models.affine(reshape_to=1))
+def test_a_declared_dynamic_batch_that_is_a_lie_is_a_fatal_error(whole: Way, tmp_path: Path):
+    backend = opened(whole, tmp_path, onnx_models.affine(reshape_to=1))
     assert backend.infer({"x": some_input(1, 3, 2, 2)})["flat"].shape == (1, 12)
     with pytest.raises(FatalError, match="batch of 2"):
         backend.infer({"x": some_input(2, 3, 2, 2)})
 
 
-def test_a_batch_axis_that_the_graph_squeezed_away_comes_back(engine: str, tmp_path: Path):
-    backend = opened(engine, tmp_path, onnx_models.affine(batch=1, squeezed=True))
+@pytest.mark.parametrize("batch", [1, "N"])
+def test_images_one_by_one_make_batches_of_a_graph_for_one(
+    alone: Way, tmp_path: Path, batch: int | str
+):
+    backend = opened(alone, tmp_path, onnx_models.affine(batch=batch, reshape_to=1))
+    assert backend.max_batch == MAX_BATCH
+    x = some_input(5, 3, 2, 2)
+    outputs = backend.infer({"x": x})
+    assert outputs["twice"] == pytest.approx(2 * x + 1, rel=1e-6)
+    assert outputs["flat"] == pytest.approx((2 * x + 1).reshape(5, 12), rel=1e-6)
+
+
+def test_a_squeezed_batch_axis_comes_back_in_every_image_of_a_batch(alone: Way, tmp_path: Path):
+    backend = opened(alone, tmp_path, onnx_models.affine(batch=1, squeezed=True))
+    x = some_input(4, 3, 2, 2)
+    assert backend.infer({"x": x})["flat"] == pytest.approx((2 * x + 1).reshape(4, 12), rel=1e-6)
+
+
+def test_after_a_batch_that_failed_the_next_one_is_inferred(way: Way, tmp_path: Path):
+    backend = opened(way, tmp_path, onnx_models.affine())
+    for _ in range(4):  # more often than there are requests to lose
+        with pytest.raises(FatalError):
+            backend.infer({"x": np.zeros((3, 3, 5, 5), dtype=np.float32)})
+    assert (backend.infer({"x": np.ones((3, 3, 2, 2), dtype=np.float32)})["twice"] == 3).all()
+
+
+def test_half_floats_are_taken_and_whole_numbers_given(way: Way, tmp_path: Path):
+    backend = opened(way, tmp_path, onnx_models.typed())
+    x = np.array([[0.5, -2.0], [1.5, 4.0], [0.0, 0.25]], dtype=np.float16)
+    outputs = backend.infer({"x": x, "size": np.array([[3], [5], [7]])})
+    assert outputs["half"].tolist() == (x * 2).tolist()
+    assert outputs["whole"].tolist() == [[4], [6], [8]]
+    assert {array.dtype for array in outputs.values()} == {np.dtype(np.float32)}
+
+
+def test_a_batch_axis_that_the_graph_squeezed_away_comes_back(whole: Way, tmp_path: Path):
+    backend = opened(whole, tmp_path, onnx_models.affine(batch=1, squeezed=True))
     assert backend.max_batch == 1
     assert backend.infer({"x": some_input(1, 3, 2, 2)})["flat"].shape == (1, 12)
 
 
-def test_a_model_for_one_image_serves_one_image(engine: str, tmp_path: Path):
-    backend = opened(engine, tmp_path, onnx_models.affine(batch=1, reshape_to=1))
+def test_a_model_for_one_image_serves_one_image(way: Way, tmp_path: Path):
+    backend = opened(way, tmp_path, onnx_models.affine(batch=1, reshape_to=1))
     x = some_input(1, 3, 2, 2)
     assert backend.infer({"x": x})["twice"] == pytest.approx(2 * x + 1, rel=1e-6)
 
 
-def test_a_model_for_exactly_four_images_is_refused(engine: str, tmp_path: Path):
+def test_a_model_for_exactly_four_images_is_refused(way: Way, tmp_path: Path):
     with pytest.raises(UserError, match=r"model\.onnx: is made for batches of exactly 4"):
-        opened(engine, tmp_path, onnx_models.affine(batch=4))
+        opened(way, tmp_path, onnx_models.affine(batch=4))
 
 
 @pytest.mark.parametrize("content", [b"", b"no model at all"])
 def test_a_file_that_is_no_model_is_an_error_that_names_it(
-    engine: str, tmp_path: Path, content: bytes
+    way: Way, tmp_path: Path, content: bytes
 ):
     with pytest.raises(UserError, match=r"model\.onnx: .* can't use this model: .") as caught:
-        opened(engine, tmp_path, content)
+        opened(way, tmp_path, content)
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_that_is_not_there_is_an_error_that_names_it(engine: str, tmp_path: Path):
+def test_a_file_that_is_not_there_is_an_error_that_names_it(way: Way, tmp_path: Path):
     with pytest.raises(UserError, match=r"absent\.onnx"):
         open_backend(
-            Place(engine, "cpu"), tmp_path / "absent.onnx", EngineOptions(threads=1, max_batch=1)
+            Place(way.engine, "cpu"),
+            tmp_path / "absent.onnx",
+            EngineOptions(threads=1, max_batch=1),
         )
 
 
 def test_openvino_frees_a_batch_of_one_that_is_written_into_the_graph(tmp_path: Path):
     model = onnx_models.convolutions(batch=1, reshape_to=1)
-    backend = opened("openvino", tmp_path, model)
+    backend = opened(Way("openvino"), tmp_path, model)
     assert backend.max_batch == MAX_BATCH
     x = some_input(3, 3, 32, 32)
-    free = opened("openvino", tmp_path, onnx_models.convolutions())
+    free = opened(Way("openvino"), tmp_path, onnx_models.convolutions())
     assert np.array_equal(backend.infer({"x": x})["y"], free.infer({"x": x})["y"])
 
 
