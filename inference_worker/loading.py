@@ -58,3 +58,9 @@ def load_detector(
         else "",
     )
     return detector
+
+
+def model_files(settings: InferSettings) -> list[Path]:
+    """All files of the user's model, wherever it lies; what comes with onehertz never changes."""
+    folders = [root / settings.model for root in settings.model_folders]
+    return [path for folder in folders for path in sorted(folder.glob("*"))]

@@ -22,7 +22,9 @@ from inference_worker.engine import Engine, Frame
 from inference_worker.intake import Intake
 from inference_worker.results import STAGE, Results
 from inference_worker.room import Room
+from inference_worker.serving import Serving
 from inference_worker.settings import InferSettings
+from inference_worker.swap import ModelSwap
 from runtime.context import Context
 from runtime.subscription import Place, Subscription
 from runtime.topics import check_topics
@@ -37,11 +39,16 @@ _READ_AT_ONCE = 128
 _STUCK_S = 1.0  # without reading: then the partitions are paused, to stay in the group
 
 
-def run_infer(context: Context, settings: InferSettings, detector: Detector) -> None:
-    """Run the role until `context.stop` is requested. Raises UserError, FatalError."""
+def run_infer(
+    context: Context, settings: InferSettings, detector: Detector, swap: ModelSwap | None = None
+) -> None:
+    """Run the role until `context.stop` is requested. `swap`: says when another model is to serve.
+
+    Raises UserError, FatalError.
+    """
     check_topics(context.kafka, context.line, list(_TOPICS))
     cv2.setNumThreads(1)  # frames are decoded side by side: not each on all cores
-    worker = _Worker(context, settings, detector)
+    worker = _Worker(context, settings, detector, swap)
     try:
         while not context.stop.requested:
             worker.turn()
@@ -53,7 +60,13 @@ def run_infer(context: Context, settings: InferSettings, detector: Detector) -> 
 class _Worker:
     """Wires Kafka, the batcher, the engine and the order together; decides nothing."""
 
-    def __init__(self, context: Context, settings: InferSettings, detector: Detector) -> None:
+    def __init__(
+        self,
+        context: Context,
+        settings: InferSettings,
+        detector: Detector,
+        swap: ModelSwap | None,
+    ) -> None:
         self._context = context
         self._topic = context.line.topic("frames-gated")
         self._room = Room(settings.max_in_flight, settings.max_in_flight_mb * 1e6)
@@ -73,7 +86,7 @@ class _Worker:
             revoked=self._revoked,
             lost=self._forget,
         )
-        self._name_model(detector)
+        self._serving = Serving(context.metrics, detector, swap)
 
     # ------------------------------------------------------------ the loop
 
@@ -83,6 +96,7 @@ class _Worker:
         messages = self._read()
         for message in messages:
             self._intake.take(message)
+        self._follow()
         self._start(self._batcher.take)
         self._results.poll(0)
         self._commit(force=False)
@@ -157,16 +171,15 @@ class _Worker:
                 self._intake.answer(answered)
         return bool(finished)
 
-    def _name_model(self, detector: Detector) -> None:
-        backend = detector.backend
-        self._context.metrics.set(
-            "onehertz_model_info",
-            1,
-            model=detector.name,
-            backend=backend.name,
-            device=backend.device,
-            precision=backend.precision,
-        )
+    def _follow(self) -> None:
+        """Another model serves from the next batch on, if one has passed its test."""
+        loaded = self._serving.look()
+        if loaded is None:
+            return
+        self._engine.use(loaded.detector)
+        self._batcher.controller = _controller(loaded.settings, loaded.detector)
+        self._intake.max_age_s = loaded.settings.max_age_s
+        self._results.late_after_us = loaded.settings.p95_ms * 1000
 
     # ------------------------------------------------------------ ownership
 

@@ -103,6 +103,23 @@ def run_role(role: Callable[[Stop], None], *, drain_deadline_s: float) -> int:
     return EXIT_GOOD
 
 
+def hangups() -> Callable[[], bool]:
+    """From now on SIGHUP ends nothing; the answer says whether one has come since it last said so.
+
+    Main thread only.
+    """
+    came: list[int] = []  # appending needs no lock: the handler may run inside of anything
+    signal.signal(signal.SIGHUP, lambda number, _: came.append(number))
+
+    def asked() -> bool:
+        if not came:
+            return False
+        came.clear()
+        return True
+
+    return asked
+
+
 def _watch_signals(stop: Stop, drain_deadline_s: float) -> None:
     """Act on signals in a thread of its own, until the process ends.
 

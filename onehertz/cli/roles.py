@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,11 +19,14 @@ from runtime.environment import FAILPOINT
 from runtime.errors import UserError
 from runtime.failpoints import Failpoints
 from runtime.health import Health, HealthServer
-from runtime.lifecycle import Stop, run_role
+from runtime.lifecycle import Stop, hangups, run_role
 from runtime.logs import configure
 from runtime.metrics import Metrics
 from runtime.settings import secrets_in
 from runtime.systemd import Systemd
+
+if TYPE_CHECKING:
+    from inference_worker.detector import Detector
 
 log = logging.getLogger("onehertz")
 
@@ -139,13 +143,32 @@ def gate(settings: Settings, slot: str | None) -> None:
 @click.command(epilog="Example: onehertz infer --set infer.max_batch=16")
 @with_settings
 def infer(settings: Settings) -> None:
-    """Detect objects on what the gate kept, in batches."""
-    from inference_worker.loading import load_detector
+    """Detect objects on what the gate kept, in batches.
+
+    When the settings' section infer, or a file of the model, is edited, or on SIGHUP, the model is
+    loaded and tested beside the one that serves, and takes its place if it passes.
+    """
+    from inference_worker.loading import load_detector, model_files
     from inference_worker.role import run_infer
+    from inference_worker.settings import InferSettings
+    from inference_worker.swap import ModelSwap
     from onehertz.assets import path_of
 
+    watch = settings_watch()
+
+    def edited() -> InferSettings | None:
+        current = watch.changed()
+        if current is None:
+            return None
+        configure(settings.log, "infer", [*secrets_in(settings), *secrets_in(current)])
+        return current.infer
+
+    def load(wanted: InferSettings) -> Detector:
+        return load_detector(wanted, path_of, path_of)
+
     def role(context: Context) -> None:
-        run_infer(context, settings.infer, load_detector(settings.infer, path_of, path_of))
+        swap = ModelSwap(load, settings.infer, model_files, hangups(), edited)
+        run_infer(context, settings.infer, load(settings.infer), swap)
 
     _run("infer", settings, None, role)
 
