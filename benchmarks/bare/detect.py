@@ -1,9 +1,9 @@
-"""The detector over images that are decoded already: what the worker costs beyond it is ours."""
+"""The engine alone over tensors that are ready: what the worker costs beyond it is ours."""
 
 from __future__ import annotations
 
-from itertools import cycle, islice
 from pathlib import Path
+from typing import Any
 
 from benchmarks.method.metering import Stopwatch, Work
 from inference_worker.loading import load_detector
@@ -12,14 +12,17 @@ from onehertz.assets import path_of
 from vision.jpeg import decode_bgr, inspect
 
 
-def run(folder: str, count: int) -> Work:
-    """Detect on `count` images, those of `folder` over and over, in batches of the default size."""
-    settings = InferSettings()
+def run(picture: str, count: int, **chosen: Any) -> Work:
+    """Infer `count` images in batches of the default size. `chosen`: of the settings `infer`."""
+    settings = InferSettings(**chosen)
     detector = load_detector(settings, path_of)
-    jpegs = [path.read_bytes() for path in sorted(Path(folder).glob("*.jpg"))]
-    images = cycle([decode_bgr(jpeg, inspect(jpeg)) for jpeg in jpegs])
-    detector.detect(list(islice(images, settings.max_batch)))
+    jpeg = Path(picture).read_bytes()
+    image = decode_bgr(jpeg, inspect(jpeg))
+    size = detector.backend.max_batch
+    inputs = detector.prepare([image] * size).inputs
+    detector.run(inputs)
     watch = Stopwatch()
-    for start in range(0, count, settings.max_batch):
-        detector.detect(list(islice(images, min(settings.max_batch, count - start))))
+    for start in range(0, count, size):
+        left = min(size, count - start)
+        detector.backend.infer({name: tensor[:left] for name, tensor in inputs.items()})
     return watch.work(count)
