@@ -142,10 +142,11 @@ def infer(settings: Settings) -> None:
     """Detect objects on what the gate kept, in batches."""
     from inference_worker.loading import load_detector
     from inference_worker.role import run_infer
-    from onehertz.assets import path_of
+    from onehertz.assets import path_of, user_cache
 
     def role(context: Context) -> None:
-        run_infer(context, settings.infer, load_detector(settings.infer, path_of, path_of))
+        detector = load_detector(settings.infer, path_of, path_of, user_cache())
+        run_infer(context, settings.infer, detector)
 
     _run("infer", settings, None, role)
 
