@@ -77,10 +77,13 @@ class Opener:
             return error.why
         return ""
 
-    def _rows(self, cache: Path) -> list[Measured]:
+    def measured_store(self, cache: Path) -> MeasuredStore:
+        """Where what is measured of this model on this machine is kept."""
         manifests = [msgspec.json.encode(one.manifest) for one in self._models.values()]
-        kept = MeasuredStore(cache, this_processor(), [*manifests, _told(self.reference)])
-        return kept.rows(self.plans, self._measure)
+        return MeasuredStore(cache, this_processor(), [*manifests, _told(self.reference)])
+
+    def _rows(self, cache: Path) -> list[Measured]:
+        return self.measured_store(cache).rows(self.plans, self._measure)
 
     def _measure(self, wanted: Sequence[Plan]) -> list[Measured]:
         logger.info("trying %d ways to run the model, once on this machine", len(wanted))

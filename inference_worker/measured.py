@@ -30,6 +30,7 @@ class Measured(msgspec.Struct, frozen=True):
     batch_ms: dict[int, float]  # wall clock
     batch_cpu_ms: dict[int, float]  # of all threads
     refusal: str = ""  # why it is not to be used, whatever its speed
+    batch_range_ms: dict[int, tuple[float, float]] = {}  # wall clock: the least and the most
 
     def cost(self, max_batch: int) -> float:
         """Per image, at the largest size measured up to `max_batch`: what it makes others wait.
@@ -99,9 +100,18 @@ class MeasuredStore:
             if kept := self._find(wanted):
                 return kept
             found = measure(wanted)
-            others = [one for one in self._read() if one.plan not in wanted]
-            self._write([*others, *found])
+            self._add(found)
             return found
+
+    def keep(self, found: Sequence[Measured]) -> None:
+        """Instead of what is kept of those plans. Raises OSError."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(self._path.with_suffix(".lock")):
+            self._add(found)
+
+    def _add(self, found: Sequence[Measured]) -> None:
+        plans = {one.plan for one in found}
+        self._write([*(one for one in self._read() if one.plan not in plans), *found])
 
     def _find(self, wanted: Sequence[Plan]) -> list[Measured]:
         kept = {one.plan: one for one in self._read()}

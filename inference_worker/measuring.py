@@ -73,7 +73,13 @@ def measure(
                 _time(trial, pictures[:size], clocks)
                 told()
     return [
-        Measured(trial.plan, _medians(trial.wall_ms), _medians(trial.cpu_ms), trial.refusal)
+        Measured(
+            trial.plan,
+            _medians(trial.wall_ms),
+            _medians(trial.cpu_ms),
+            trial.refusal,
+            {size: (min(took), max(took)) for size, took in sorted(trial.wall_ms.items())},
+        )
         for trial in trials
     ]
 
