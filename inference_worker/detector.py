@@ -36,14 +36,20 @@ class Detector:
     """
 
     def __init__(
-        self, manifest: Manifest, backend: Backend, score_threshold: float | None = None
+        self,
+        manifest: Manifest,
+        backend: Backend,
+        score_threshold: float | None = None,
+        batch_ms: Mapping[int, float] | None = None,
     ) -> None:
-        """`score_threshold`: instead of the manifest's.
+        """`score_threshold`: instead of the manifest's. `batch_ms`: by size, if it was measured.
 
         Raises FatalError if the engine's inputs are not those of the manifest.
         """
         self.manifest = manifest
         self.backend = backend
+        # What `run` took for batches of some sizes, in ms, when the engine was chosen.
+        self.batch_ms = batch_ms
         self.score_threshold = score_threshold or manifest.score_threshold
         self._preprocess = Preprocessor(manifest.input)
         self._decoder = decoder_of(manifest)

@@ -3,48 +3,117 @@
 from __future__ import annotations
 
 import logging
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from inference_worker.admission import admit
+import msgspec
+
+from inference_worker.admission import NotFit, Reference, admit
 from inference_worker.admission.reference import read_reference
-from inference_worker.backends.base import EngineOptions
-from inference_worker.backends.choice import choose, open_backend, this_machine
+from inference_worker.backends.choice import Place, open_backend, places, this_machine
 from inference_worker.detector import Detector
+from inference_worker.measured import Measured, MeasuredStore, best, this_processor
+from inference_worker.measuring import measure
+from inference_worker.plans import Plan, plans
 from inference_worker.settings import InferSettings
-from inference_worker.store import AssetPath, Store
+from inference_worker.store import AssetPath, Model, Store
+from runtime.errors import UserError
 
 logger = logging.getLogger(__name__)
+
+
+class Opener:
+    """The model of the settings, and the ways to run it here that they leave open."""
+
+    def __init__(
+        self,
+        settings: InferSettings,
+        asset_path: AssetPath,
+        frames_path: AssetPath | None = None,
+        cache: Path | None = None,
+    ) -> None:
+        """See `load_detector`. Raises UserError if there is no such model, or nothing to run it."""
+        self.settings = settings
+        self.cache = _writable(cache)
+        store = Store(asset_path, settings.model_folders)
+        forms = [Path(form.file).suffix for form in store.manifest(settings.model).weights]
+        found = places(settings.backend, settings.device, forms, this_machine())
+        self._models = _models(store, settings.model, [place.reads for place in found])
+        able = [place for place in found if place.reads in self._models]
+        self.plans = plans(settings, able, _half_precisions(settings, able[0], self.cache))
+        self.reference = read_reference(store.folder(settings.model), frames_path)
+
+    def open(self, plan: Plan, batch_ms: dict[int, float] | None = None) -> Detector:
+        """Raises UserError if the engine can't do it."""
+        model = self._models[plan.place.reads]
+        most = self.settings.max_batch
+        if not plan.streams:
+            most = min(most, model.manifest.max_batch or most)
+        options = plan.options(most, self.cache)
+        backend = open_backend(plan.place, model.weights, options)
+        return Detector(model.manifest, backend, self.settings.score_threshold, batch_ms)
+
+    def choose(self) -> Detector:
+        """The one that serves. Where the settings leave a choice and there is a cache: the fastest.
+
+        Raises UserError if none can be opened.
+        """
+        first, most = self.plans[0], self.settings.max_batch
+        rows = self._rows(self.cache) if self.cache and len(self.plans) > 1 else []
+        chosen = best(rows, most)
+        if chosen is None:  # nothing was measured; or all have failed, and the first says why
+            return self.open(first)
+        logger.info("%s", choice_line(self.settings.model, chosen, rows, most))
+        return self.open(chosen.plan, chosen.batch_ms)
+
+    def judge(self, detector: Detector) -> str:
+        """Why fewer bits than float32 are not to be used; empty: they pass."""
+        if not self.reference.pictures:
+            return f"nothing to compare it with: {self.reference.absent}"
+        try:
+            admit(detector, self.reference)
+        except NotFit as error:
+            return error.why
+        return ""
+
+    def measured_store(self, cache: Path) -> MeasuredStore:
+        """Where what is measured of this model on this machine is kept."""
+        manifests = [msgspec.json.encode(one.manifest) for one in self._models.values()]
+        return MeasuredStore(cache, this_processor(), [*manifests, _told(self.reference)])
+
+    def _rows(self, cache: Path) -> list[Measured]:
+        return self.measured_store(cache).rows(self.plans, self._measure)
+
+    def _measure(self, wanted: Sequence[Plan]) -> list[Measured]:
+        logger.info("trying %d ways to run the model, once on this machine", len(wanted))
+        return measure(wanted, self.open, self.judge)
 
 
 def open_detector(settings: InferSettings, asset_path: AssetPath) -> Detector:
     """Find the model, check its weights and open an engine. Nothing is run yet.
 
-    Raises UserError if any of it fails.
+    What the settings leave open is not measured: float32, batches as one. Raises UserError if any
+    of it fails.
     """
-    store = Store(asset_path, settings.model_folders)
-    forms = [Path(form.file).suffix for form in store.manifest(settings.model).weights]
-    place = choose(settings.backend, settings.device, forms, this_machine())
-    model = store.model(settings.model, place.reads)
-    options = EngineOptions(
-        threads=settings.engine_threads,
-        max_batch=min(settings.max_batch, model.manifest.max_batch or settings.max_batch),
-        precision=settings.precision,
-    )
-    backend = open_backend(place, model.weights, options)
-    return Detector(model.manifest, backend, settings.score_threshold)
+    return Opener(settings, asset_path).choose()
 
 
 def load_detector(
-    settings: InferSettings, asset_path: AssetPath, frames_path: AssetPath | None = None
+    settings: InferSettings,
+    asset_path: AssetPath,
+    frames_path: AssetPath | None = None,
+    cache: Path | None = None,
 ) -> Detector:
     """Open a detector and put it through the admission test.
 
     `frames_path`: where assets with known frames are, without fetching any; None: they are not
-    looked for. Raises UserError if any of it fails.
+    looked for. `cache`: the user's, for what is measured and compiled; None: nothing is measured.
+    Raises UserError if any of it fails.
     """
-    detector = open_detector(settings, asset_path)
-    folder = Store(asset_path, settings.model_folders).folder(settings.model)
-    verdict = admit(detector, read_reference(folder, frames_path))
+    opener = Opener(settings, asset_path, frames_path, cache)
+    detector = opener.choose()
+    verdict = admit(detector, opener.reference)
     logger.info(
         "%s serves on %s (%s, %s) in batches of up to %d%s%s",
         detector.name,
@@ -64,3 +133,69 @@ def model_files(settings: InferSettings) -> list[Path]:
     """All files of the user's model, wherever it lies; what comes with onehertz never changes."""
     folders = [root / settings.model for root in settings.model_folders]
     return [path for folder in folders for path in sorted(folder.glob("*"))]
+
+
+def choice_line(model: str, chosen: Measured, rows: Sequence[Measured], max_batch: int) -> str:
+    """What is taken, and what the best of each other engine and precision would have cost."""
+    cost = chosen.cost(max_batch)
+    ranked = sorted((one for one in rows if one.batch_ms), key=lambda one: one.cost(max_batch))
+    rivals = {(one.plan.engine, one.plan.precision): one for one in reversed(ranked)}
+    rivals.pop((chosen.plan.engine, chosen.plan.precision))
+    against = [
+        f"; {engine} {precision} takes {one.cost(max_batch) / cost:.2f} times as long"
+        + (f" and is refused ({one.refusal})" if one.refusal else "")
+        for (engine, precision), one in rivals.items()
+    ]
+    size = max(chosen.batch_ms)
+    per_image = chosen.batch_ms[size] / size, chosen.batch_cpu_ms[size] / size
+    return (
+        f"{model} runs on {chosen.plan}: {per_image[0]:.1f} ms an image,"
+        f" {per_image[1]:.1f} ms of CPU{''.join(against)}"
+    )
+
+
+def _told(reference: Reference) -> bytes:
+    return msgspec.json.encode([reference.absent, [one.boxes for one in reference.pictures]])
+
+
+def _writable(cache: Path | None) -> Path | None:
+    """None, and a warning, where nothing can be kept: each start might choose otherwise."""
+    if cache is None:
+        return None
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=cache):
+            return cache
+    except OSError as error:
+        logger.warning(
+            "%s can't be written (%s): no engine is measured; set ONEHERTZ_CACHE", cache, error
+        )
+        return None
+
+
+def _models(
+    store: Store, name: str, reads: Sequence[tuple[str, ...]]
+) -> dict[tuple[str, ...], Model]:
+    """In each form for which the weights are there. Raises UserError if they are for none."""
+    models: dict[tuple[str, ...], Model] = {}
+    refusals = []
+    for suffixes in reads:
+        try:
+            models[suffixes] = store.model(name, suffixes)
+        except UserError as error:
+            refusals.append(error)
+    if not models:
+        raise refusals[0]
+    return models
+
+
+def _half_precisions(
+    settings: InferSettings, preferred: Place, cache: Path | None
+) -> tuple[str, ...]:
+    """Those to try: none where nothing is measured, or the settings name one."""
+    if cache is None or settings.precision != "auto" or preferred.engine != "openvino":
+        return ()
+    # Imported here: it need not be installed.
+    from inference_worker.backends.openvino import half_precisions
+
+    return half_precisions()

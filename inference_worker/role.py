@@ -224,7 +224,7 @@ def _controller(settings: InferSettings, detector: Detector) -> BatchController:
         settings.max_wait_ms,
         settings.p95_ms,
         _now_ms(),
-        getattr(detector, "batch_ms", None),
+        detector.batch_ms,
     )
 
 

@@ -24,18 +24,18 @@ class InferSettings(Section):
     )
     backend: Literal["auto", "openvino", "onnxruntime"] = Field(
         default="auto",
-        description="Inference engine; auto takes, on a CPU, OpenVINO if it is installed, else ONNX"
-        " Runtime.",
+        description="Inference engine; auto takes the one measured to be faster on this machine.",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto",
         description="Where it runs; auto takes a GPU if there is one that an installed engine can"
         " use, cuda refuses to start without.",
     )
-    precision: Literal["float32", "bfloat16"] = Field(
-        default="float32",
-        description="Arithmetic of the engine; bfloat16 (OpenVINO only) is faster where the"
-        " processor has it, and moves boxes a little.",
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto",
+        description="Arithmetic of the engine. bfloat16 and float16 (OpenVINO, where the processor"
+        " has them) are faster and move boxes a little; auto takes them only for a model that"
+        " passes the admission test with them.",
     )
     threads: Annotated[int, Field(ge=0, le=1024)] = Field(
         default=0, description="Threads of the engine; 0: one per core that the process may use."
@@ -45,6 +45,11 @@ class InferSettings(Section):
         description="Wanted: 95 of 100 frames have their result so soon after the worker has read"
         " them, in ms. Batches are as large as that allows; while more comes than they carry, as"
         " large as carries most.",
+    )
+    streams: Annotated[int, Field(ge=0, le=64)] | None = Field(
+        default=None,
+        description="Images inferred side by side, each alone, by the threads together; 0: a batch"
+        " as one; empty: the way measured to be faster on this machine. CPU only.",
     )
     max_batch: Annotated[int, Field(ge=1, le=256)] = Field(
         default=8, description="Frames in a batch at most."

@@ -65,13 +65,13 @@ def this_machine() -> Machine:
     return Machine({"cuda": cuda, "cpu": installed}, cuda_problem())
 
 
-def choose(
+def places(
     engine: Engine | Literal["auto"],
     device: Device | Literal["auto"],
     forms: Collection[str],
     machine: Machine,
-) -> Place:
-    """The first place of the machine that suits the settings and reads one of the forms.
+) -> list[Place]:
+    """All engines of one device that suit the settings and read one of the forms; never none.
 
     `forms`: suffixes of the model's files. `auto` prefers a GPU that can be used. Raises UserError
     that says what is missing.
@@ -79,9 +79,13 @@ def choose(
     if device == "cuda" and machine.cuda_problem:
         raise UserError(f"infer.device: no CUDA device can be used: {machine.cuda_problem}")
     for one in (devices := _devices(device, machine)):
-        for able in machine.engines[one]:
-            if engine in ("auto", able) and set(READS[able]) & set(forms):
-                return Place(able, one)
+        able = [
+            Place(name, one)
+            for name in machine.engines[one]
+            if engine in ("auto", name) and set(READS[name]) & set(forms)
+        ]
+        if able:
+            return able
     raise UserError(_why_not(engine, devices[-1], forms, machine))
 
 

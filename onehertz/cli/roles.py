@@ -152,7 +152,7 @@ def infer(settings: Settings) -> None:
     from inference_worker.role import run_infer
     from inference_worker.settings import InferSettings
     from inference_worker.swap import ModelSwap
-    from onehertz.assets import path_of
+    from onehertz.assets import path_of, user_cache
 
     watch = settings_watch()
 
@@ -164,7 +164,7 @@ def infer(settings: Settings) -> None:
         return current.infer
 
     def load(wanted: InferSettings) -> Detector:
-        return load_detector(wanted, path_of, path_of)
+        return load_detector(wanted, path_of, path_of, user_cache())
 
     def role(context: Context) -> None:
         swap = ModelSwap(load, settings.infer, model_files, hangups(), edited)

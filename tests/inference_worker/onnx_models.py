@@ -75,7 +75,10 @@ def _model(
     half_floats: tuple[str, ...] = (),
     metadata: Mapping[str, str] | None = None,
 ) -> bytes:
-    """Names of inputs and outputs: `whole_numbers` are int64, `half_floats` float16, others float32."""
+    """Names of inputs and outputs: `whole_numbers` are int64, `half_floats` float16.
+
+    All others are float32.
+    """
 
     def ports(shapes: dict[str, list[int | str]]) -> list[onnx.ValueInfoProto]:
         kinds = dict.fromkeys(whole_numbers, TensorProto.INT64)

@@ -134,7 +134,7 @@ def test_an_input_of_another_name_is_refused(way: Way, tmp_path: Path):
 
 def test_an_input_of_the_wrong_shape_is_a_fatal_error(way: Way, tmp_path: Path):
     backend = opened(way, tmp_path, onnx_models.affine())
-    with pytest.raises(FatalError, match="batch of [12]"):
+    with pytest.raises(FatalError, match=r"batch of [12]"):
         backend.infer({"x": np.zeros((2, 3, 5, 5), dtype=np.float32)})
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from inference_worker.backends.choice import Machine, Place, choose, installed_engines, this_machine
+from inference_worker.backends.choice import Machine, Place, installed_engines, places, this_machine
 from inference_worker.backends.cuda import cuda_problem
 from runtime.errors import UserError
 
@@ -39,7 +39,7 @@ BOTH_FORMS = (".tflite", ".onnx")
 def test_the_first_place_that_suits_is_taken(
     machine: Machine, engine: Any, device: Any, forms: Any, place: Place
 ) -> None:
-    assert choose(engine, device, forms, machine) == place
+    assert places(engine, device, forms, machine)[0] == place
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_what_cannot_be_had_is_said(
     machine: Machine, engine: Any, device: Any, forms: Any, complaint: str
 ) -> None:
     with pytest.raises(UserError) as caught:
-        choose(engine, device, forms, machine)
+        places(engine, device, forms, machine)
     assert complaint in str(caught.value)
 
 

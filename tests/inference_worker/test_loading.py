@@ -105,3 +105,83 @@ def test_wrong_settings_are_refused(wrong: dict[str, object]):
 
 def test_every_setting_says_what_it_is_for():
     assert all(field.description for field in InferSettings.model_fields.values())
+
+
+def own_model(folder: Path, **chosen: object) -> InferSettings:
+    add_model(folder, "mine", small_ssd())
+    return InferSettings(model="mine", model_folders=(folder,), threads=1, max_batch=2, **chosen)
+
+
+def test_the_way_measured_to_be_best_serves_and_is_told_once_with_its_reasons(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    settings = own_model(tmp_path / "models")
+    with caplog.at_level(logging.INFO, "inference_worker.loading"):
+        detector = load_detector(settings, no_assets, cache=tmp_path / "cache")
+    (chosen,) = [line for line in caplog.messages if " runs on " in line]
+    assert chosen.startswith(f"mine runs on {detector.backend.name} (cpu, float32), 1 thread, ")
+    assert "ms an image" in chosen
+    assert "times as long" in chosen
+    assert detector.batch_ms is not None
+    assert set(detector.batch_ms) >= {1, 2}
+
+
+def test_a_second_start_takes_what_the_first_one_measured(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    settings = own_model(tmp_path / "models")
+    first = load_detector(settings, no_assets, cache=tmp_path / "cache")
+    with caplog.at_level(logging.INFO, "inference_worker.loading"):
+        second = load_detector(settings, no_assets, cache=tmp_path / "cache")
+    assert not [line for line in caplog.messages if line.startswith("trying")]
+    assert second.batch_ms == first.batch_ms
+    assert second.backend.name == first.backend.name
+
+
+def test_settings_that_leave_no_choice_are_taken_unmeasured(tmp_path: Path):
+    settings = own_model(tmp_path / "models", backend="onnxruntime", precision="float32", streams=1)
+    detector = load_detector(settings, no_assets, cache=tmp_path / "cache")
+    assert (detector.backend.name, detector.batch_ms) == ("onnxruntime", None)
+    assert not (tmp_path / "cache" / "measured").exists()
+
+
+def test_settings_win_over_what_was_measured(tmp_path: Path):
+    settings = own_model(tmp_path / "models")
+    load_detector(settings, no_assets, cache=tmp_path / "cache")
+    for engine in ("openvino", "onnxruntime"):
+        chosen = settings.model_copy(update={"backend": engine})
+        assert load_detector(chosen, no_assets, cache=tmp_path / "cache").backend.name == engine
+
+
+def test_without_a_folder_to_keep_it_in_nothing_is_measured(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    settings = own_model(tmp_path / "models")
+    cache = tmp_path / "cache"
+    cache.write_text("a file, no folder")
+    detector = load_detector(settings, no_assets, cache=cache)
+    assert (detector.backend.name, detector.batch_ms) == ("openvino", None)
+    assert f"{cache} can't be written" in caplog.text
+
+
+def test_a_compiled_model_that_is_broken_in_the_cache_is_compiled_again(tmp_path: Path):
+    settings = own_model(tmp_path / "models", backend="openvino")
+    load_detector(settings, no_assets, cache=tmp_path / "cache")
+    blobs = list((tmp_path / "cache").rglob("*.blob"))
+    assert blobs
+    for blob in blobs:
+        blob.write_bytes(blob.read_bytes()[: blob.stat().st_size // 2])
+    assert load_detector(settings, no_assets, cache=tmp_path / "cache").backend.name == "openvino"
+
+
+def test_a_graph_that_lies_about_its_batch_is_inferred_image_by_image(tmp_path: Path):
+    add_model(tmp_path, "mine", small_ssd())
+    manifest = tmp_path / "mine" / "manifest.yaml"
+    mended = manifest.read_text().replace(sha256(small_ssd()), sha256(small_ssd("liar")))
+    manifest.write_text(mended + "max_batch: 1\n")
+    (weights,) = (tmp_path / "mine").glob("*.onnx")
+    weights.write_bytes(small_ssd("liar"))
+    settings = InferSettings(
+        model="mine", model_folders=(tmp_path,), threads=2, max_batch=4, streams=2
+    )
+    assert load_detector(settings, no_assets).backend.max_batch == 4

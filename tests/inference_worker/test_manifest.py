@@ -37,7 +37,7 @@ def written(folder: Path, **changes: Any) -> Path:
 def test_every_packaged_manifest_can_be_read_and_has_no_weights_beside_it(path: Path):
     manifest = read_manifest(path)
     assert manifest.licence
-    assert [entry.name for entry in path.parent.iterdir()] == ["manifest.yaml"]
+    assert {entry.name for entry in path.parent.iterdir()} == {"manifest.yaml", "reference.json"}
 
 
 def test_the_default_detector_is_what_its_manifest_says():

@@ -73,3 +73,26 @@ def test_a_tensor_has_the_type_that_the_graph_wants():
     assert tensor("float16", 255.0)[0, 0, 0, 0] == 1
     assert tensor("uint8", 1.0).dtype == np.uint8
     assert tensor("uint8", 1.0)[0, 0, 0].tolist() == [255, 0, 3]
+
+
+@pytest.mark.parametrize("layout", ["nchw", "nhwc"])
+@pytest.mark.parametrize("colour", ["rgb", "bgr"])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
+def test_every_layout_colour_order_and_type_has_the_value_of_the_formula(
+    layout: str, colour: str, dtype: str
+):
+    mean, std = (103.53, 116.28, 12.5), (57.375, 0.75, 58.395)
+    spec = Input(width=31, height=17, layout=layout, colour=colour, mean=mean, std=std, dtype=dtype)
+    frame = np.random.default_rng(4).integers(0, 256, (17, 31, 3), dtype=np.uint8)
+    ordered = frame[..., ::-1] if colour == "rgb" else frame
+    wanted = (ordered - np.array(mean)) / np.array(std)
+    if dtype == "uint8":
+        wanted = np.clip(np.rint(wanted), 0, 255)
+    if layout == "nchw":
+        wanted = wanted.transpose(2, 0, 1)
+    tensor, _ = Preprocessor(spec)([frame, frame])
+    assert tensor.dtype == np.dtype(dtype)
+    assert tensor.flags.c_contiguous
+    within = {"float32": 1e-4, "float16": 0.1, "uint8": 0}[dtype]
+    for one in tensor:
+        assert np.abs(one.astype(np.float64) - wanted).max() <= within

@@ -3,6 +3,7 @@
 import click
 
 from onehertz.cli.models.add import add
+from onehertz.cli.models.bench import bench_command
 from onehertz.cli.models.check import check_command
 from onehertz.cli.models.listing import list_command
 
@@ -15,3 +16,4 @@ def models() -> None:
 models.add_command(add)
 models.add_command(list_command)
 models.add_command(check_command)
+models.add_command(bench_command)
