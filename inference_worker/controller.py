@@ -17,8 +17,8 @@ from typing import Final, NamedTuple
 
 from inference_worker.batch_times import BatchTimes, quantile
 
-# Waiting for a larger batch is worth it if it saves this share of a frame's cost.
-_WORTH: Final = 0.03
+# A frame's cost in one size is no less than in another if they differ by less than this share.
+_ALIKE: Final = 0.03
 # Next frames come at random: after so many mean gaps one has come nearly always.
 _SURE_GAPS: Final = 2.0
 _MARGIN: Final = 0.9  # of the objective; the rest is for boxes, messages and what nobody foresees
@@ -112,8 +112,7 @@ class BatchController:
         holding = [n for n in range(1, self.max_batch + 1) if self._worst_ms(n) <= self._budget_ms]
         self._can_hold = bool(holding)
         self._holds = max(holding, default=1)
-        self._carries_most = self._cheapest(0.0)
-        self._worth = self._cheapest(_WORTH)
+        self._worth, self._carries_most = self._cheap()
 
     def _worst_ms(self, size: int) -> float:
         """A frame that just missed a batch waits for the whole of it, then for its own."""
@@ -124,17 +123,22 @@ class BatchController:
         left_ms = self._budget_ms - self._times.high_ms(size) - self.ready_ms(size)
         return oldest_ms + min(self._max_wait_ms, max(0.0, left_ms))
 
-    def _cheapest(self, leeway: float) -> int:
-        """The smallest size that costs a frame as little as any, or nearly.
+    def _cheap(self) -> tuple[int, int]:
+        """The smallest and the largest size that cost a frame about as little as any.
 
-        If that is the largest seen so far, twice as much is tried.
+        Where that is the largest seen so far, twice as much is to be tried.
         """
         cost = {size: took_ms / size for size, took_ms in self._times.seen.items()}
         if not cost:
-            return self.max_batch
-        enough = min(cost.values()) / (1 - leeway)
-        best = min(size for size in cost if cost[size] <= enough)
-        return min(self.max_batch, best * 2) if best == max(cost) else best
+            return self.max_batch, self.max_batch
+        enough = min(cost.values()) / (1 - _ALIKE)
+        cheap = [size for size in cost if cost[size] <= enough]
+        tried = max(cost)
+        least, most = (
+            min(self.max_batch, size * 2) if size == tried else size
+            for size in (min(cheap), max(cheap))
+        )
+        return least, most
 
 
 class _Rate:
