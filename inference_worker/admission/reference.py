@@ -104,11 +104,11 @@ def make_reference(
     return Reference(known, detector.name, made_by, arithmetic, absent)
 
 
-def telling(found: Sequence[Boxes], score_threshold: float) -> list[int]:
-    """The numbers of the `FRAMES` pictures with most boxes that are in no doubt, rising."""
+def telling(found: Sequence[Boxes], score_threshold: float, count: int = FRAMES) -> list[int]:
+    """The numbers of the pictures with most boxes that are in no doubt, rising."""
     margin = TOLERANCES["int8"].score
     sure = [sum(box.score >= score_threshold + margin for box in boxes) for boxes in found]
-    return sorted(sorted(range(len(found)), key=lambda at: -sure[at])[:FRAMES])
+    return sorted(sorted(range(len(found)), key=lambda at: -sure[at])[:count])
 
 
 def write_reference(folder: Path, reference: Reference) -> Reference:
