@@ -11,17 +11,16 @@ import click
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from inference_worker.admission.frames import real_pictures
+from inference_worker.adding.propose import check_name
 from inference_worker.quantising.recipes import RECIPES
 from inference_worker.quantising.report import Report
 from inference_worker.quantising.speed import gain
 from onehertz.assets import fetch_one
+from onehertz.cli.models.calibration_pictures import calibration_pictures
 from onehertz.cli.models.wording import compared
 from onehertz.cli.options import with_settings
 from onehertz.settings import Settings
 from runtime.errors import UserError
-
-_MOST_PICTURES = 128
 
 
 @click.command(
@@ -33,8 +32,8 @@ _MOST_PICTURES = 128
     "--calibrate",
     "source",
     required=True,
-    type=click.Path(exists=True, path_type=Path),
-    help="Folder of pictures, or a video, as the cameras give them; half is held out to measure.",
+    metavar="FOLDER|VIDEO|topic",
+    help="Pictures as the cameras give them, or what the gate has kept (topic); half is held out.",
 )
 @click.option(
     "--recipe", type=click.Choice(list(RECIPES)), default="cpu", show_default=True,
@@ -56,7 +55,7 @@ def quantize_command(
     context: click.Context,
     settings: Settings,
     name: str,
-    source: Path,
+    source: str,
     recipe: str,
     new_name: str | None,
     root: Path | None,
@@ -77,19 +76,21 @@ def quantize_command(
     folders = settings.infer.model_folders
     if root is None and not folders:
         raise UserError("infer.model_folders is empty: name one there, or say --to FOLDER")
+    check_name(new_name or f"{name}-int8")
+    target = (root or folders[0]) / (new_name or f"{name}-int8")
+    if target.exists() and not replace:
+        raise UserError(f"{target}: is there already; say --replace, or --name")
     task = Task(
         settings=settings.infer.model_copy(update={"model": name}),
         asset_path=fetch_one,
         recipe=RECIPES["tensorrt" if recipe == "tensorrt" else "cpu"],
-        pictures=real_pictures(source, _MOST_PICTURES),
-        name=new_name or f"{name}-int8",
-        root=root or folders[0],
+        pictures=calibration_pictures(settings, source),
+        name=target.name,
+        root=target.parent,
         replace=replace,
         anyway=anyway,
         patience_s=60 * minutes,
     )
-    if (task.root / task.name).exists() and not replace:
-        raise UserError(f"{task.root / task.name}: is there already; say --replace, or --name")
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("reading")
