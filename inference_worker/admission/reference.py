@@ -33,7 +33,7 @@ REFERENCE = "reference.json"
 FRAMES = 12
 _PICTURES = "reference"
 # The lowest threshold in use, .25, less the widest tolerance.
-_LEAST_SCORE = 0.1
+LEAST_SCORE = 0.1
 _MOST_BOXES = 100
 
 
@@ -87,7 +87,7 @@ def boxes_on(detector: Detector, pictures: Sequence[Image]) -> list[Boxes]:
     found = []
     for picture in pictures:
         outputs, placements = detector.infer([picture])
-        (boxes,) = detector.boxes_of(outputs, placements, _LEAST_SCORE)
+        (boxes,) = detector.boxes_of(outputs, placements, LEAST_SCORE)
         found.append(boxes[:_MOST_BOXES])
     return found
 
