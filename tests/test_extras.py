@@ -18,6 +18,7 @@ NEEDS = {
     "edge,s3": ["producers.landed.s3", "producers.landed.aws"],
     "gate": ["stream_processors.role"],
     "worker-cpu": ["inference_worker.role", "inference_worker.loading", "onehertz.assets"],
+    "worker-cpu,quantize": ["inference_worker.quantising.quantise"],
     # The engine itself can't be installed beside worker-cpu's, and is imported last of all.
     "worker-gpu": ["inference_worker.role", "inference_worker.loading", "onehertz.assets"],
     "sinks": ["sinks.sql.role", "sinks.alerts.role", "sinks.sql.migrate", "onehertz.verify"],

@@ -36,16 +36,21 @@ class Proposal:
     objections: tuple[str, ...]  # against a format that the user insists on
 
 
+def check_name(name: str) -> None:
+    """Raises UserError for one that a model can't have."""
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise UserError(
+            f"--name {name!r}: expected up to 64 of a-z, 0-9, '.', '_' and '-', the first one a"
+            " letter or a digit"
+        )
+
+
 def propose(path: Path, wishes: Wishes) -> Proposal:
     """Read the graph, try it on a picture, and settle what its manifest says.
 
     Raises UserError if the file is no graph that can be served, or a flag is needed.
     """
-    if not re.fullmatch(NAME_PATTERN, wishes.name):
-        raise UserError(
-            f"--name {wishes.name!r}: expected up to 64 of a-z, 0-9, '.', '_' and '-', the first"
-            " one a letter or a digit"
-        )
+    check_name(wishes.name)
     graph = read_graph(path)
     task = graph.metadata.get("task", "detect")
     if task != "detect":

@@ -33,7 +33,7 @@ REFERENCE = "reference.json"
 FRAMES = 12
 _PICTURES = "reference"
 # The lowest threshold in use, .25, less the widest tolerance.
-_LEAST_SCORE = 0.1
+LEAST_SCORE = 0.1
 _MOST_BOXES = 100
 
 
@@ -87,7 +87,7 @@ def boxes_on(detector: Detector, pictures: Sequence[Image]) -> list[Boxes]:
     found = []
     for picture in pictures:
         outputs, placements = detector.infer([picture])
-        (boxes,) = detector.boxes_of(outputs, placements, _LEAST_SCORE)
+        (boxes,) = detector.boxes_of(outputs, placements, LEAST_SCORE)
         found.append(boxes[:_MOST_BOXES])
     return found
 
@@ -104,11 +104,11 @@ def make_reference(
     return Reference(known, detector.name, made_by, arithmetic, absent)
 
 
-def telling(found: Sequence[Boxes], score_threshold: float) -> list[int]:
-    """The numbers of the `FRAMES` pictures with most boxes that are in no doubt, rising."""
+def telling(found: Sequence[Boxes], score_threshold: float, count: int = FRAMES) -> list[int]:
+    """The numbers of the pictures with most boxes that are in no doubt, rising."""
     margin = TOLERANCES["int8"].score
     sure = [sum(box.score >= score_threshold + margin for box in boxes) for boxes in found]
-    return sorted(sorted(range(len(found)), key=lambda at: -sure[at])[:FRAMES])
+    return sorted(sorted(range(len(found)), key=lambda at: -sure[at])[:count])
 
 
 def write_reference(folder: Path, reference: Reference) -> Reference:

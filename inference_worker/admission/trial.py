@@ -14,7 +14,7 @@ import numpy as np
 
 from inference_worker.admission.frames import synthetic_pictures
 from inference_worker.admission.parity import Parity, compare, tolerance_for
-from inference_worker.admission.reference import NO_REFERENCE, Reference
+from inference_worker.admission.reference import LEAST_SCORE, NO_REFERENCE, Reference
 from inference_worker.admission.verdict import NotFit, Verdict
 from inference_worker.backends.base import Outputs
 from inference_worker.decoders import decoder_of
@@ -22,7 +22,7 @@ from inference_worker.detector import Boxes, Detector
 from inference_worker.preprocess import Image
 from runtime.errors import FatalError
 from schemas.messages import Box
-from vision.boxes import area, clip
+from vision.boxes import Placement, area, clip
 
 # Low enough that a detector sees some boxes in noise, so that there is something to compare.
 SCORE_FLOOR = 0.02
@@ -39,8 +39,17 @@ _SPEED_TRIALS = 3
 
 @dataclass(frozen=True)
 class _Answer:
-    outputs: Outputs  # of one image: without the batch
-    boxes: Boxes
+    """The engine's, for one picture of a batch."""
+
+    outputs: Outputs  # as for a batch of one
+    placement: Placement
+
+
+@dataclass(frozen=True)
+class _Alone:
+    answer: _Answer
+    boxes: Boxes  # from `floor` on
+    floor: float
 
 
 def admit(
@@ -58,15 +67,17 @@ def admit(
     """
     known = [one.picture for one in reference.pictures]
     most = detector.backend.max_batch
-    pictures = [*synthetic_pictures(max(2, most + 1 - len(known))), *known]
-    alone = [_answers(detector, [picture])[0] for picture in pictures]
+    synthetic = synthetic_pictures(max(2, most + 1 - len(known)))
+    pictures = [*synthetic, *known]
+    floors = [SCORE_FLOOR] * len(synthetic) + [LEAST_SCORE] * len(known)
+    alone = [_alone(detector, *pair) for pair in zip(pictures, floors, strict=True)]
     _check_alive(detector, alone)
-    parity = _check_parity(detector, alone[len(pictures) - len(known) :], reference)
+    parity = _check_parity(detector, alone[len(synthetic) :], reference)
     repeats_bits, speed = True, 0.0
     for size in range(1, most + 1):
         begins = now()
         # The last ones: from size to size each picture gets another neighbour and another place.
-        answers = _answers(detector, pictures[-size:])
+        answers = _infer(detector, pictures[-size:])
         speed = max(speed, size / max(now() - begins, 1e-9))
         repeats_bits = _compare(detector, alone[-size:], answers) and repeats_bits
     if previous_images_per_s is not None:
@@ -74,24 +85,32 @@ def admit(
     return Verdict(
         tuple(range(1, most + 1)),
         repeats_bits,
-        sum(len(answer.boxes) for answer in alone),
+        sum(len(one.boxes) for one in alone),
         parity,
         reference.absent,
         speed,
     )
 
 
-def _answers(detector: Detector, pictures: Sequence[Image]) -> list[_Answer]:
+def _infer(detector: Detector, pictures: Sequence[Image]) -> list[_Answer]:
     try:
         outputs, placements = detector.infer(pictures)
-        boxes = detector.boxes_of(outputs, placements, SCORE_FLOOR)
         _check_within(detector, outputs)
     except FatalError as error:
         raise NotFit(detector, f"a batch of {len(pictures)} failed: {error}") from error
     return [
-        _Answer({name: array[index] for name, array in outputs.items()}, found)
-        for index, found in enumerate(boxes)
+        _Answer({name: array[at : at + 1] for name, array in outputs.items()}, placement)
+        for at, placement in enumerate(placements)
     ]
+
+
+def _alone(detector: Detector, picture: Image, floor: float) -> _Alone:
+    (answer,) = _infer(detector, [picture])
+    return _Alone(answer, _boxes(detector, answer, floor), floor)
+
+
+def _boxes(detector: Detector, answer: _Answer, floor: float) -> Boxes:
+    return detector.boxes_of(answer.outputs, [answer.placement], floor)[0]
 
 
 def _check_within(detector: Detector, outputs: Outputs) -> None:
@@ -105,18 +124,18 @@ def _check_within(detector: Detector, outputs: Outputs) -> None:
         )
 
 
-def _check_alive(detector: Detector, answers: Sequence[_Answer]) -> None:
-    if all(_same_bits(answers[0], other) for other in answers[1:]):
+def _check_alive(detector: Detector, alone: Sequence[_Alone]) -> None:
+    if all(_same_bits(alone[0].answer, other.answer) for other in alone[1:]):
         raise NotFit(detector, "it gives the same answer whatever the picture")
 
 
 def _check_parity(
-    detector: Detector, answers: Sequence[_Answer], reference: Reference
+    detector: Detector, alone: Sequence[_Alone], reference: Reference
 ) -> Parity | None:
     if not reference.pictures:
         return None
     parity = compare(
-        [answer.boxes for answer in answers],
+        [one.boxes for one in alone],
         [one.boxes for one in reference.pictures],
         detector.score_threshold,
         tolerance_for(detector.backend.precision, reference.arithmetic),
@@ -138,7 +157,7 @@ def _check_speed(
         if speed >= previous / 2:
             return speed
         begins = now()
-        _answers(detector, pictures)
+        _infer(detector, pictures)
         speed = max(speed, len(pictures) / max(now() - begins, 1e-9))
     if speed >= previous / 2:
         return speed
@@ -148,21 +167,25 @@ def _check_speed(
     )
 
 
-def _compare(detector: Detector, alone: Sequence[_Answer], batched: Sequence[_Answer]) -> bool:
+def _compare(detector: Detector, alone: Sequence[_Alone], batched: Sequence[_Answer]) -> bool:
     """Whether bits are the same. Raises NotFit if boxes aren't."""
-    pairs = list(zip(alone, batched, strict=True))
-    for one, other in pairs:
-        if not (agree(one.boxes, other.boxes) and agree(other.boxes, one.boxes)):
+    repeats = True
+    for one, other in zip(alone, batched, strict=True):
+        if _same_bits(one.answer, other):  # and so are its boxes: no need to decode them
+            continue
+        repeats = False
+        boxes = _boxes(detector, other, one.floor)
+        if not (agree(one.boxes, boxes, one.floor) and agree(boxes, one.boxes, one.floor)):
             raise NotFit(
                 detector, f"in a batch of {len(batched)} a picture gets other boxes than alone"
             )
-    return all(_same_bits(one, other) for one, other in pairs)
+    return repeats
 
 
-def agree(boxes: Boxes, others: Boxes) -> bool:
-    """Whether each of the boxes is among the others, but for those that `SCORE_FLOOR` may hide."""
+def agree(boxes: Boxes, others: Boxes, floor: float = SCORE_FLOOR) -> bool:
+    """Whether each of the boxes is among the others, but for those that the `floor` may hide."""
     return boxes == others or all(
-        box.score < SCORE_FLOOR + _SCORES_WITHIN or any(_close(box, other) for other in others)
+        box.score < floor + _SCORES_WITHIN or any(_close(box, other) for other in others)
         for box in boxes
     )
 

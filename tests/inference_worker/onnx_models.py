@@ -173,6 +173,7 @@ def small_ssd(variant: str = "good") -> bytes:
 
     good            honest
     liar            declares a dynamic batch and can only do 1
+    liar-at-3       declares a dynamic batch and can only do 1 and 2
     mixes           each image's answer depends on its neighbours in the batch
     not-a-number    the square root of a negative number
     dead            the same answer whatever the picture
@@ -180,6 +181,7 @@ def small_ssd(variant: str = "good") -> bytes:
     blind           every score is nearly 0
     outside         sure of boxes, all of them far outside the picture
     other-weights   sees something else
+    fragile         scores are the small difference of two large sums: nothing for INT8
     """
     chance = np.random.default_rng(8 if variant == "other-weights" else 7)
     anchors = SMALL_ANCHORS - 1 if variant == "wrong-shape" else SMALL_ANCHORS
@@ -207,6 +209,24 @@ def small_ssd(variant: str = "good") -> bytes:
     ]
     if variant == "blind":
         constants.append(_constant("much", np.array(1000, dtype=np.float32)))
+    if variant == "fragile":
+        much = np.full_like(scores, 50)
+        constants[1] = _constant("ws", scores + much)
+        constants.append(_constant("much", much))
+        nodes[2:3] = [
+            helper.make_node("MatMul", ["pixels", "ws"], ["s and much"]),
+            helper.make_node("MatMul", ["pixels", "much"], ["m"]),
+            helper.make_node("Sub", ["s and much", "m"], ["s"]),
+        ]
+    if variant == "liar-at-3":
+        # An entry for each batch size but none for 3: an error, or a 0, by the engine.
+        constants.append(_constant("able", np.array([1, 1], dtype=np.float32)))
+        constants.append(_constant("first", np.array(0)))
+        constants.append(_constant("less", np.array(1)))
+        nodes.insert(-1, helper.make_node("Shape", ["images"], ["shape"]))
+        nodes.insert(-1, helper.make_node("Gather", ["shape", "first"], ["batch"], axis=0))
+        nodes.insert(-1, helper.make_node("Sub", ["batch", "less"], ["which"]))
+        nodes.insert(-1, helper.make_node("Gather", ["able", "which"], ["can"], axis=0))
     if variant == "mixes":
         nodes.insert(6, helper.make_node("ReduceMean", ["raw"], ["shared"], axes=[0], keepdims=1))
     return _model(
@@ -231,6 +251,8 @@ def quantised_pair() -> bytes:
 
 
 def _last(variant: str) -> onnx.NodeProto:
+    if variant == "liar-at-3":
+        return helper.make_node("Mul", ["raw", "can"], ["scores"])
     if variant == "blind":
         return helper.make_node("Sub", ["raw", "much"], ["scores"])
     if variant == "mixes":

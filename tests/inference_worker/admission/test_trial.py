@@ -37,6 +37,7 @@ def test_an_honest_model_is_admitted(
     ("variant", "complaint"),
     [
         ("liar", "a batch of 2 failed"),
+        ("liar-at-3", "(a batch of 3 failed|in a batch of 3 a picture gets other boxes)"),
         ("mixes", "in a batch of 2 a picture gets other boxes than alone"),
         ("not-a-number", "not finite"),
         ("dead", "the same answer whatever the picture"),
@@ -78,6 +79,10 @@ def test_boxes_that_differ_with_the_batch_are_refused(small_detector: Callable[.
     detector.backend = Trembling(detector.backend, 0.1)
     with pytest.raises(UserError, match="gets other boxes than alone"):
         admit(detector)
+
+
+def test_a_liar_is_admitted_for_the_batches_that_it_can_do(small_detector: Callable[..., Detector]):
+    assert admit(small_detector("liar-at-3", max_batch=2)).batch_sizes == (1, 2)
 
 
 def test_a_liar_is_admitted_for_single_images(small_detector: Callable[..., Detector]):

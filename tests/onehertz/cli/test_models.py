@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Callable
@@ -16,8 +17,10 @@ from click.testing import CliRunner, Result
 from onehertz.assets import AssetsUnavailable
 from onehertz.cli.detect import detect
 from onehertz.cli.models import models
+from onehertz.cli.models.calibration_pictures import spread
 from runtime.errors import UserError
 from tests.inference_worker.adding.graphs import LABELS, graph_of
+from tests.inference_worker.onnx_models import small_ssd
 from tests.inference_worker.test_store import add_model
 
 Run = Callable[..., Result]
@@ -198,3 +201,76 @@ def test_a_model_is_compared_with_another_one(
     assert "made by mine on onnxruntime, float32" in result.stdout
     missing = run("check", mine, "--against", "zebra")
     assert "no model is called 'zebra'" in str(missing.exception)
+
+
+@pytest.fixture
+def ssd(tmp_path: Path) -> str:
+    add_model(tmp_path / ".onehertz" / "models", "mine", small_ssd())
+    return "mine"
+
+
+def smooth(folder: Path, count: int) -> Path:
+    """Pictures on which the small detectors see different things."""
+    folder.mkdir()
+    chance = np.random.default_rng(3)
+    for number in range(count):
+        picture = cv2.resize(chance.integers(0, 256, (4, 4, 3), dtype=np.uint8), (64, 48))
+        cv2.imwrite(str(folder / f"{number:02}.png"), picture)
+    return folder
+
+
+def test_a_model_is_quantised_and_the_new_one_checked_against_it(
+    run: Run, ssd: str, tmp_path: Path
+):
+    pictures = str(smooth(tmp_path / "pictures", 24))
+    result = run("quantize", ssd, "--calibrate", pictures, "--anyway")
+    assert result.exit_code == 0, result.output
+    assert re.search(
+        r"\d+ nodes are INT8, 0 stay float; ranges by \S+ on 12 pictures", result.stdout
+    )
+    assert "on 12 other pictures, against the float model:\n  " in result.stdout
+    assert "times as fast as the best float32 form" in result.stdout
+    assert "written: .onehertz/models/mine-int8" in result.stdout
+    checked = run("check", "mine-int8", "--json")
+    assert checked.exit_code == 0, checked.output
+    assert json.loads(checked.stdout)["reference"]["of"] == "mine"
+    again = run("quantize", ssd, "--calibrate", pictures)
+    assert "mine-int8: is there already; say --replace" in str(again.exception)
+
+
+def test_quantising_is_told_as_json(run: Run, ssd: str, tmp_path: Path):
+    pictures = str(smooth(tmp_path / "pictures", 8))
+    result = run(
+        "quantize", ssd, "--calibrate", pictures, "--recipe", "tensorrt", "--name", "x", "--json"
+    )
+    answer = json.loads(result.stdout)
+    assert (answer["name"], answer["calibrated_on"], answer["held_out"]) == ("x", 4, 4)
+    assert (result.exit_code == 0) == (answer["written"] is not None) == (not answer["refusal"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--calibrate", "nowhere"], "nowhere: is not there"),
+        (["--calibrate", "few"], "7 pictures are too few"),
+        (["--calibrate", "few", "--name", "Mine!"], "--name 'Mine!': expected"),
+    ],
+)
+def test_what_cannot_be_quantised_on_is_said(
+    run: Run, ssd: str, tmp_path: Path, arguments: list[str], complaint: str
+):
+    smooth(tmp_path / "few", 7)
+    result = run("quantize", ssd, *arguments)
+    assert isinstance(result.exception, UserError)
+    assert complaint in str(result.exception)
+
+
+def test_calibration_pictures_of_a_long_topic_are_spread_over_it():
+    assert spread(range(5), 8) == [0, 1, 2, 3, 4]
+    assert spread(range(9), 8) == [0, 2, 4, 6, 8]
+    for length in (100, 1000, 1023, 1024, 1025):
+        held = spread(iter(range(length)), 8)
+        assert 4 <= len(held) <= 8
+        assert {after - before for before, after in itertools.pairwise(held)} == {held[1] - held[0]}
+        assert held[0] == 0
+        assert length - held[-1] <= held[1] - held[0]
