@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from confluent_kafka import Message
@@ -31,6 +34,7 @@ from vision.jpeg import decode_bgr, inspect
 log = logging.getLogger("onehertz.infer")
 
 BATCHES: Final = 2  # in hand: one runs while the next one is made ready
+AROUND: Final = "around"  # what `top -H` calls the threads that do not run the engine
 _MAX_DECODERS = 4
 
 Answer = Boxes | InvalidMessage
@@ -90,7 +94,9 @@ class Engine:
         self._metrics = metrics
         self._running: deque[_Batch] = deque()
         cores = len(os.sched_getaffinity(0))
-        self._around = ThreadPoolExecutor(max(2, min(_MAX_DECODERS, cores)), "around")
+        self._around = ThreadPoolExecutor(
+            max(2, min(_MAX_DECODERS, cores)), initializer=_name_thread, initargs=(AROUND,)
+        )
         self._engine = ThreadPoolExecutor(1, "engine")
 
     @property
@@ -165,6 +171,11 @@ class Engine:
         except Exception as error:  # as above
             _say_one_by_one(ready.images, error)
             return self._engine.submit(one_by_one, detector, ready.images).result()
+
+
+def _name_thread(name: str) -> None:
+    with suppress(OSError):  # no Linux: nobody asks
+        Path(f"/proc/self/task/{threading.get_native_id()}/comm").write_text(name)
 
 
 def _is_done(batch: _Batch, wait_s: float | None) -> bool:

@@ -6,8 +6,9 @@ Start-up (imports, joining a group, an engine's compilation) is in none of the f
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.method.pairing import Pair
@@ -63,6 +64,18 @@ def cpu_seconds(process_id: int) -> float:
     return time.clock_gettime((~process_id << 3) | 2)  # as clock_getcpuclockid(3) makes it
 
 
+def thread_cpu_seconds(process_id: int, counts: Callable[[str, bool], bool]) -> float:
+    """CPU time of those threads of another process that count, by name and whether it is the main
+    thread. Linux. Raises OSError where there is no such process.
+    """
+    total_ns = 0
+    for task in Path(f"/proc/{process_id}/task").iterdir():
+        with suppress(FileNotFoundError):  # it has just ended
+            if counts((task / "comm").read_text().strip(), task.name == str(process_id)):
+                total_ns += int((task / "schedstat").read_text().split()[0])
+    return total_ns / 1e9
+
+
 def at_work(samples: Sequence[Sample], total: int, after: int = 0) -> Work:
     """What was done between the first and the last sample that show a process in mid-work.
 
@@ -84,8 +97,11 @@ def meter(
     within_s: float,
     interval_s: float = INTERVAL_S,
     after: int = 0,
+    cpu_of: Callable[[int], float] = cpu_seconds,
 ) -> Work:
     """Watch a running role until its metric `counter` has come to `total`, or it has ended well.
+
+    `cpu_of`: CPU seconds of the process with that id, or of what of it is to be metered.
 
     Raises FatalError where it ends otherwise, takes too long, or is done too soon to be metered.
     """
@@ -98,7 +114,7 @@ def meter(
         records = role.metrics().get(counter)
         if records is not None:
             with suppress(OSError):  # it has just ended
-                cpu_s = cpu_seconds(role.process.pid)
+                cpu_s = cpu_of(role.process.pid)
                 samples.append(Sample(time.monotonic(), cpu_s, records))
     if not role.is_running and role.process.returncode != 0:
         raise FatalError(f"{role.name}: exit code {role.process.returncode}; {role.last_lines()}")

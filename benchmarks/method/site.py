@@ -22,7 +22,7 @@ from confluent_kafka.admin import AdminClient
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from benchmarks.method.metering import INTERVAL_S, Work, meter
+from benchmarks.method.metering import INTERVAL_S, Work, cpu_seconds, meter
 from onehertz.processes import RoleProcess
 from onehertz.settings import Settings
 from onehertz.stack.leash import leashed
@@ -86,14 +86,15 @@ class Line:
         overrides: Mapping[str, str] | None = None,
         interval_s: float = INTERVAL_S,
         after: int = 0,
+        cpu_of: Callable[[int], float] = cpu_seconds,
     ) -> Work:
         """A run of a role over `total` records, metered by its own counter.
 
         `interval_s`: between two looks at the counter; each costs the role some CPU. `after`:
-        records that are left out, at the beginning.
+        records that are left out, at the beginning. `cpu_of`: as for `meter`.
         """
         with self.running(name, *words, overrides=overrides) as role:
-            return meter(role, counter, total, _WITHIN_S, interval_s, after)
+            return meter(role, counter, total, _WITHIN_S, interval_s, after, cpu_of)
 
 
 class Site:
