@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
@@ -29,6 +30,7 @@ class BatchTimes:
         """`seed_ms`: what batches of some sizes took when they were tried; those that fit count."""
         self._max_batch = max_batch
         self._samples: dict[int, deque[_Sample]] = {}
+        self._said: dict[int, tuple[float, float]] = {}  # what is typical, what is high
         self._typical: dict[int, float] = {}
         self._high: dict[int, float] = {}
         for size, took_ms in seed_ms.items():
@@ -40,10 +42,11 @@ class BatchTimes:
             return
         samples = self._samples.setdefault(size, deque(maxlen=_SAMPLES))
         samples.append(_Sample(now_ms, took_ms))
+        took = [one.took_ms for one in samples]
+        self._said[size] = quantile(took, 0.5), quantile(took, _HIGH)
         self._forget(now_ms)
-        took = {n: [one.took_ms for one in kept] for n, kept in self._samples.items()}
-        self._typical = _plausible({n: quantile(all_ms, 0.5) for n, all_ms in took.items()})
-        self._high = _plausible({n: quantile(all_ms, _HIGH) for n, all_ms in took.items()})
+        self._typical = _plausible({n: said[0] for n, said in self._said.items()})
+        self._high = _plausible({n: said[1] for n, said in self._said.items()})
 
     @property
     def seen(self) -> Mapping[int, float]:
@@ -61,7 +64,7 @@ class BatchTimes:
     def _forget(self, now_ms: float) -> None:
         old = [n for n, kept in self._samples.items() if kept[-1].at_ms < now_ms - _MEMORY_MS]
         for size in old:
-            del self._samples[size]
+            del self._samples[size], self._said[size]
 
 
 def quantile(values: Iterable[float], share: float) -> float:
@@ -73,26 +76,32 @@ def quantile(values: Iterable[float], share: float) -> float:
 
 
 def _plausible(by_size: Mapping[int, float]) -> dict[int, float]:
-    """No larger batch takes less than a smaller one, and none out of all proportion."""
+    """No larger batch takes less than a smaller one, and none out of all proportion. Sorted."""
     capped: dict[int, float] = {}
-    for size, took_ms in by_size.items():
-        caps = [
-            other_ms * max(1.0, size / other) * (_LEEWAY if other < size else 1.0)
-            for other, other_ms in by_size.items()
-        ]
-        capped[size] = min(took_ms, *caps)
-    return dict(sorted(capped.items()))
+    least_per_image = math.inf  # of the smaller ones
+    for size in sorted(by_size):
+        capped[size] = min(by_size[size], least_per_image * size * _LEEWAY)
+        least_per_image = min(least_per_image, by_size[size] / size)
+    least = math.inf  # of the larger ones
+    for size in reversed(capped):
+        least = capped[size] = min(capped[size], least)
+    return capped
 
 
 def _interpolated(by_size: Mapping[int, float], size: int) -> float:
-    """Linear between sizes; above them in proportion, below them the least: on the safe side."""
-    below = max((n for n in by_size if n <= size), default=None)
-    above = min((n for n in by_size if n >= size), default=None)
-    if below is None:
-        return by_size[above] if above is not None else 0.0
-    if above is None:
-        return by_size[below] * size / below
-    if above == below:
-        return by_size[below]
+    """Linear between sizes; above them in proportion, below them the least: on the safe side.
+
+    `by_size`: sorted.
+    """
+    if not by_size:
+        return 0.0
+    sizes = list(by_size)
+    at = bisect_left(sizes, size)
+    if at == len(sizes):
+        return by_size[sizes[-1]] * size / sizes[-1]
+    above = sizes[at]
+    if at == 0 or above == size:
+        return by_size[above]
+    below = sizes[at - 1]
     share = (size - below) / (above - below)
     return by_size[below] + (by_size[above] - by_size[below]) * share

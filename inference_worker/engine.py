@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -186,8 +186,10 @@ def _is_done(batch: _Batch, wait_s: float | None) -> bool:
 
 
 def _came(future: Future[Any], deadline_s: float | None) -> bool:
-    left_s = None if deadline_s is None else max(0.0, deadline_s - time.monotonic())
-    return future.done() or bool(wait([future], left_s).done)
+    if not future.done():
+        with suppress(TimeoutError):
+            future.exception(None if deadline_s is None else deadline_s - time.monotonic())
+    return future.done()
 
 
 def _decode(jpeg: bytes) -> Image:
