@@ -23,7 +23,7 @@ from inference_worker.manifest import Manifest, Weights
 from inference_worker.preprocess import Image
 from inference_worker.quantising.calibration import METHODS, Method, Range, ranges
 from inference_worker.quantising.graph import nodes_of, observe, prepared
-from inference_worker.quantising.recipes import Recipe
+from inference_worker.quantising.recipes import Recipe, Style
 from inference_worker.quantising.report import Report
 from inference_worker.quantising.search import Trial, settle
 from inference_worker.quantising.speed import WORTH, Speed, gain, measure
@@ -59,6 +59,7 @@ class Task:
 class _Form:
     """A way to quantise that was settled on."""
 
+    style: Style
     method: Method
     ranges: Mapping[str, Range]
     able: Sequence[str]
@@ -105,7 +106,7 @@ def quantise(
             settings.engine_threads,
         )
         form = _settled(task, model, found.manifest, calibration, trials, say, now)
-        weights = trials.write(form.ranges, form.nodes)
+        weights = trials.write(form.ranges, form.nodes, inputs_only=form.style.inputs_only)
         return _finish(task, found.manifest, found.weights, parent, weights, form, held_out, say)
 
 
@@ -140,27 +141,28 @@ def _settled(
     recipe = task.recipe
     say(f"ranges of activations on {len(pictures)} pictures")
     names = [port.name for port in model.graph.input]
-    observed = observe(model, feeds(manifest, names, pictures), recipe.operators[0])
+    observed = observe(model, feeds(manifest, names, pictures), recipe.operators)
     until = now() + task.patience_s
     forms = []
-    for operators in recipe.operators:
-        nodes = nodes_of(model, operators)
+    for style in recipe.styles:
+        nodes = nodes_of(model, style.operators)
         if not nodes:
             raise UserError(f"{manifest.name}: has nothing that can be quantised")
         for method in METHODS:
             say(f"trying {method} with {len(nodes)} nodes")
             found = ranges(observed, method, symmetric=recipe.symmetric)
-            forms.append(_Form(method, found, nodes, nodes, trials(found, nodes)))
+            trial = trials(found, nodes, inputs_only=style.inputs_only)
+            forms.append(_Form(style, method, found, nodes, nodes, trial))
         if fit := [form for form in forms if not form.trial.complaint]:
             return min(fit, key=lambda form: form.trial.loss)
     best = min(forms, key=lambda form: form.trial.loss)
 
     def attempt(nodes: Sequence[str]) -> Trial:
         say(f"looking for what must stay float: {len(best.able) - len(nodes)} nodes")
-        return trials(best.ranges, nodes)
+        return trials(best.ranges, nodes, inputs_only=best.style.inputs_only)
 
     kept, trial = settle(best.able, attempt, lambda: now() > until)
-    return _Form(best.method, best.ranges, best.able, kept, trial)
+    return dataclasses.replace(best, nodes=kept, trial=trial)
 
 
 def _finish(

@@ -93,7 +93,7 @@ def test_what_int8_spoils_stays_float(tmp_path: Path):
     add_model(tmp_path, "fragile")
     report = quantise(task(tmp_path))
     assert report.refusal == ""
-    assert report.float_nodes >= 2  # both of the large sums
+    assert report.float_nodes >= 1  # at least the sum whose small part would be rounded away
     assert report.nodes >= 1
 
 
