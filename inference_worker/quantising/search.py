@@ -33,10 +33,11 @@ def settle(
 ) -> tuple[list[str], Trial]:
     """The nodes to quantise, as many as are within the tolerance, and how that went.
 
-    If all of them are too many, each group is tried alone, the rest float; then groups are added,
-    the one that spoils least first, as long as all together are within the tolerance. (To leave
-    groups out of the whole instead shows nothing where two of them spoil it, as in DEIMv2-femto.)
-    Where nothing is within the tolerance, or time was up before: all nodes, and how they went.
+    If all of them are too many, each group is tried alone, the rest float. Those that are too far
+    off by themselves stay float, and then more, the one that spoils most first, until what is left
+    is within the tolerance. (To leave single groups out of the whole shows nothing where two of
+    them spoil it, as in DEIMv2-femto.) When time is up, the best group alone; where nothing is
+    within the tolerance all nodes, and how they went.
     """
     whole = attempt(nodes)
     if not whole.complaint:
@@ -46,14 +47,13 @@ def settle(
         if out_of_time():
             break
         alone.append((attempt(group), group))
-    chosen: list[str] = []
-    settled = whole
-    for trial, group in sorted(alone, key=lambda one: one[0].loss):
-        if trial.complaint or (chosen and out_of_time()):
-            continue
-        together = [node for node in nodes if node in {*chosen, *group}]
-        if chosen:
-            trial = attempt(together)
+    bearable = sorted((one for one in alone if not one[0].complaint), key=lambda one: one[0].loss)
+    left = bearable
+    while len(left) > 1 and not out_of_time():
+        chosen = {node for _, group in left for node in group}
+        together = [node for node in nodes if node in chosen]
+        trial = attempt(together)
         if not trial.complaint:
-            chosen, settled = together, trial
-    return chosen or list(nodes), settled
+            return together, trial
+        left = left[:-1]
+    return (bearable[0][1], bearable[0][0]) if bearable else (list(nodes), whole)
