@@ -11,6 +11,7 @@ import msgspec
 
 from inference_worker.admission import NotFit, Reference, admit
 from inference_worker.admission.reference import read_reference
+from inference_worker.admission.remembered import admit_once
 from inference_worker.backends.choice import Place, open_backend, places, this_machine
 from inference_worker.detector import Detector
 from inference_worker.measured import Measured, MeasuredStore, best, this_processor
@@ -43,9 +44,11 @@ class Opener:
         able = [place for place in found if place.reads in self._models]
         self.plans = plans(settings, able, _half_precisions(settings, able[0], self.cache))
         self.reference = read_reference(store.folder(settings.model), frames_path)
+        self.opened: Plan | None = None  # the last one
 
     def open(self, plan: Plan, batch_ms: dict[int, float] | None = None) -> Detector:
         """Raises UserError if the engine can't do it."""
+        self.opened = plan
         model = self._models[plan.place.reads]
         most = self.settings.max_batch
         if not plan.streams:
@@ -113,7 +116,8 @@ def load_detector(
     """
     opener = Opener(settings, asset_path, frames_path, cache)
     detector = opener.choose()
-    verdict = admit(detector, opener.reference)
+    how = str(opener.opened)
+    verdict = admit_once(detector, opener.reference, opener.cache, this_processor(), how)
     logger.info(
         "%s serves on %s (%s, %s) in batches of up to %d%s%s",
         detector.name,

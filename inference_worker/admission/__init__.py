@@ -1,8 +1,11 @@
 """The admission test: what a model must show before it serves.
 
-trial.py      the test           frames.py     pictures that every engine is asked about
-parity.py     boxes on boxes     reference.py  what is to be seen on them, kept with the model
-verdict.py    what it says
+trial.py       the test
+frames.py      pictures that every engine is asked about
+reference.py   what is to be seen on them, kept with the model
+parity.py      boxes on boxes
+verdict.py     what it says
+remembered.py  verdicts that were slow to come by
 """
 
 from inference_worker.admission.frames import synthetic_pictures

@@ -97,9 +97,17 @@ def observe(
 
 
 def quantised(
-    model: onnx.ModelProto, ranges: Mapping[str, Range], recipe: Recipe, nodes: Sequence[str]
+    model: onnx.ModelProto,
+    ranges: Mapping[str, Range],
+    recipe: Recipe,
+    nodes: Sequence[str],
+    *,
+    inputs_only: bool = False,
 ) -> bytes:
-    """The graph as a file, with Q/DQ about these nodes. Weights have a scale per channel."""
+    """The graph as a file, with Q/DQ about these nodes. Weights have a scale per channel.
+
+    `inputs_only`: see `Style`.
+    """
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     data = {
@@ -122,6 +130,7 @@ def quantised(
             "ActivationSymmetric": recipe.symmetric,
             "WeightSymmetric": True,
             "QuantizeBias": recipe.quantised_bias,
+            "OpTypesToExcludeOutputQuantization": kinds if inputs_only else [],
         },
     )
     # It logs a warning for each bias whose weights it gives a wider scale: no fault.

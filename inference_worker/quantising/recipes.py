@@ -15,6 +15,16 @@ _BETWEEN = ("Add", "Clip", "LeakyRelu", "MaxPool", "Relu")
 
 
 @dataclass(frozen=True)
+class Style:
+    """Which operators get Q/DQ nodes."""
+
+    operators: tuple[str, ...]
+    # Only before them: what an activation makes of a sum is all that is rounded. TensorRT wants no
+    # Q/DQ between a convolution and its activation.
+    inputs_only: bool
+
+
+@dataclass(frozen=True)
 class Recipe:
     """What a quantised graph looks like."""
 
@@ -24,11 +34,31 @@ class Recipe:
     symmetric: bool
     # TensorRT adds biases in float.
     quantised_bias: bool
-    # Sets of operators, each of which is tried.
-    operators: tuple[tuple[str, ...], ...]
+    styles: tuple[Style, ...]  # each is tried, unless an earlier one will do
+
+    @property
+    def operators(self) -> tuple[str, ...]:
+        """Of all styles."""
+        return tuple(sorted({name for style in self.styles for name in style.operators}))
 
 
 RECIPES: dict[RecipeName, Recipe] = {
-    "cpu": Recipe("cpu", False, True, ((*_COMPUTING, *_BETWEEN), _COMPUTING)),
-    "tensorrt": Recipe("tensorrt", True, False, ((*_COMPUTING, "Add"), _COMPUTING)),
+    "cpu": Recipe(
+        "cpu",
+        symmetric=False,
+        quantised_bias=True,
+        styles=(
+            Style((*_COMPUTING, *_BETWEEN), inputs_only=False),
+            Style(_COMPUTING, inputs_only=True),
+        ),
+    ),
+    "tensorrt": Recipe(
+        "tensorrt",
+        symmetric=True,
+        quantised_bias=False,
+        styles=(
+            Style((*_COMPUTING, "Add"), inputs_only=True),
+            Style(_COMPUTING, inputs_only=True),
+        ),
+    ),
 }

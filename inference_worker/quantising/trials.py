@@ -68,9 +68,11 @@ class Trials:
         self._scratch = scratch
         self._options = EngineOptions(threads=threads, max_batch=1)
 
-    def __call__(self, ranges: Mapping[str, Range], nodes: Sequence[str]) -> Trial:
+    def __call__(
+        self, ranges: Mapping[str, Range], nodes: Sequence[str], *, inputs_only: bool
+    ) -> Trial:
         """A form that the engine can't run is as far off as can be."""
-        path = self.write(ranges, nodes)
+        path = self.write(ranges, nodes, inputs_only=inputs_only)
         try:
             detector = opened(path, self._manifest, self._engine, self._options)
             parity = parity_with(detector, self._pictures, self._expected)
@@ -78,8 +80,11 @@ class Trials:
             return Trial(_FAILED, str(error))
         return Trial(sum(parity.apart) / len(parity.apart), parity.complaint)
 
-    def write(self, ranges: Mapping[str, Range], nodes: Sequence[str]) -> Path:
+    def write(
+        self, ranges: Mapping[str, Range], nodes: Sequence[str], *, inputs_only: bool
+    ) -> Path:
         """The form as a file, in place of the one before."""
         path = self._scratch / "trial.onnx"
-        path.write_bytes(quantised(self._model, ranges, self._recipe, nodes))
+        file = quantised(self._model, ranges, self._recipe, nodes, inputs_only=inputs_only)
+        path.write_bytes(file)
         return path

@@ -59,8 +59,9 @@ def check_command(
     """
     chosen = settings.infer.model_copy(update={"model": name})
     store = Store(fetch_one, chosen.model_folders)
-    for one in filter(None, (name, against)):
-        store.manifest(one)  # that there is one, before engines
+    labels = store.manifest(name).labels  # that there is one, before engines
+    if against is not None and set(store.manifest(against).labels) != set(labels):
+        raise UserError(f"--against {against}: has other labels than {name}: can't be compared")
     reference = _reference(chosen, store, against, frames, renew=renew)
     if renew and reference.pictures:
         write_reference(store.folder(name), reference)

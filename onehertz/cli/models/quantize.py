@@ -71,7 +71,8 @@ def quantize_command(
     """
     if importlib.util.find_spec("onnx") is None:
         raise UserError("quantising needs the package onnx: pip install 'onehertz[quantize]'")
-    from inference_worker.quantising.quantise import Task, quantise
+    from inference_worker.quantising.quantise import quantise
+    from inference_worker.quantising.task import Task
 
     folders = settings.infer.model_folders
     if root is None and not folders:

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from inference_worker.quantising.calibration import ranges
 from inference_worker.quantising.graph import nodes_of, observe, prepared, quantised
-from inference_worker.quantising.recipes import RECIPES
+from inference_worker.quantising.recipes import RECIPES, Recipe
 from runtime.errors import UserError
 from tests.inference_worker import onnx_models
 
@@ -58,13 +58,14 @@ def pictures(count: int) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
-def test_a_quantised_graph_gives_nearly_the_same(net: Path, recipe):
+@pytest.mark.parametrize("inputs_only", [False, True])
+def test_a_quantised_graph_gives_nearly_the_same(net: Path, recipe: Recipe, inputs_only: bool):
     model = prepared(net)
-    operators = recipe.operators[0]
+    operators = recipe.operators
     observed = observe(model, ({"x": one} for one in pictures(8)), operators)
     nodes = nodes_of(model, operators)
     found = ranges(observed, "minmax", symmetric=recipe.symmetric)
-    small = quantised(model, found, recipe, nodes)
+    small = quantised(model, found, recipe, nodes, inputs_only=inputs_only)
     x = pictures(9)[-1]
     exact = answers(net.read_bytes(), x)
     near = answers(small, x)
@@ -75,9 +76,9 @@ def test_a_quantised_graph_gives_nearly_the_same(net: Path, recipe):
 def test_the_tensorrt_recipe_has_zero_points_of_0_and_biases_in_float(net: Path):
     recipe = RECIPES["tensorrt"]
     model = prepared(net)
-    observed = observe(model, [{"x": one} for one in pictures(4)], recipe.operators[0])
+    observed = observe(model, [{"x": one} for one in pictures(4)], recipe.operators)
     found = ranges(observed, "least-error", symmetric=True)
-    nodes = nodes_of(model, recipe.operators[0])
+    nodes = nodes_of(model, recipe.operators)
     small = onnx.load_from_string(quantised(model, found, recipe, nodes))
     constants = {one.name: numpy_helper.to_array(one) for one in small.graph.initializer}
     linear = [node for node in small.graph.node if node.op_type.endswith("quantizeLinear")]
@@ -93,17 +94,30 @@ def test_the_tensorrt_recipe_has_zero_points_of_0_and_biases_in_float(net: Path)
 def test_weights_have_a_scale_per_channel(net: Path):
     recipe = RECIPES["cpu"]
     model = prepared(net)
-    observed = observe(model, [{"x": one} for one in pictures(2)], recipe.operators[0])
+    observed = observe(model, [{"x": one} for one in pictures(2)], recipe.operators)
     found = ranges(observed, "minmax", symmetric=False)
     small = onnx.load_from_string(quantised(model, found, recipe, nodes_of(model, ("Conv",))))
     scales = [numpy_helper.to_array(one) for one in small.graph.initializer if "scale" in one.name]
     assert sorted(len(one) for one in scales if one.ndim)[-2:] == [8, 8]  # weights and bias of w1
 
 
+def test_between_a_convolution_and_its_activation_nothing_is_rounded(net: Path):
+    recipe = RECIPES["tensorrt"]
+    model = prepared(net)
+    observed = observe(model, [{"x": one} for one in pictures(2)], recipe.operators)
+    found = ranges(observed, "minmax", symmetric=True)
+    nodes = nodes_of(model, ("Conv",))
+    file = quantised(model, found, recipe, nodes, inputs_only=True)
+    graph = onnx.load_from_string(file).graph
+    follows = {name: node.op_type for node in graph.node for name in node.input}
+    outputs = [node.output[0] for node in graph.node if node.op_type == "Conv"]
+    assert [follows.get(name) for name in outputs] == ["Relu", None]  # the last is the graph's own
+
+
 def test_nodes_that_are_left_out_stay_float(net: Path):
     recipe = RECIPES["cpu"]
     model = prepared(net)
-    observed = observe(model, [{"x": one} for one in pictures(2)], recipe.operators[0])
+    observed = observe(model, [{"x": one} for one in pictures(2)], recipe.operators)
     found = ranges(observed, "minmax", symmetric=False)
     nodes = nodes_of(model, ("Conv",))
     assert len(nodes) == 2

@@ -13,9 +13,10 @@ import pytest
 
 from inference_worker.admission.reference import arithmetic_of, read_reference
 from inference_worker.loading import load_detector
-from inference_worker.quantising.quantise import Task, quantise, split
+from inference_worker.quantising.quantise import quantise, split
 from inference_worker.quantising.recipes import RECIPES
 from inference_worker.quantising.speed import Speed, gain, measure
+from inference_worker.quantising.task import Task
 from inference_worker.settings import InferSettings
 from inference_worker.store import Store
 from runtime.errors import UserError
@@ -82,7 +83,7 @@ def test_its_reference_is_what_the_float_model_sees(root: Path):
 
 def test_a_model_that_gains_too_little_is_not_written(root: Path, monkeypatch: pytest.MonkeyPatch):
     measured = [speed("float", "bfloat16", 10.0), speed("int8", "float32", 9.0)]
-    monkeypatch.setattr("inference_worker.quantising.quantise.measure", lambda *_: measured)
+    monkeypatch.setattr("inference_worker.quantising.judge.measure", lambda *_: measured)
     report = quantise(task(root, anyway=False))
     assert report.worth.startswith("INT8 is 1.11 times as fast as the best float form here")
     assert report.written is None
@@ -93,7 +94,7 @@ def test_what_int8_spoils_stays_float(tmp_path: Path):
     add_model(tmp_path, "fragile")
     report = quantise(task(tmp_path))
     assert report.refusal == ""
-    assert report.float_nodes >= 2  # both of the large sums
+    assert report.float_nodes >= 1  # at least the sum whose small part would be rounded away
     assert report.nodes >= 1
 
 

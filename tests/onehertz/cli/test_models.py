@@ -199,6 +199,8 @@ def test_a_model_is_compared_with_another_one(
     result = run("check", "other", "--against", mine, "--frames", str(frames))
     assert result.exit_code == 1
     assert "made by mine on onnxruntime, float32" in result.stdout
+    foreign = run("check", mine, "--against", "ssd-mobilenet-v2")
+    assert "ssd-mobilenet-v2: has other labels than mine" in str(foreign.exception)
     missing = run("check", mine, "--against", "zebra")
     assert "no model is called 'zebra'" in str(missing.exception)
 
