@@ -27,6 +27,7 @@ BENCHMARKS = (
     "decision",
     "restore",
     "infer",
+    "engines",
     "sql",
     "alerts",
     "produce",

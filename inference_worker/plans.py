@@ -12,6 +12,11 @@ from inference_worker.backends.choice import Device, Engine, Place
 from inference_worker.settings import InferSettings
 
 FLOAT32 = "float32"
+_CAN: dict[Engine, tuple[str, ...]] = {
+    "openvino": (FLOAT32, "bfloat16", "float16"),
+    "onnxruntime": (FLOAT32,),
+    "onnxruntime-tensorrt": (FLOAT32, "float16"),
+}
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -51,7 +56,7 @@ def plans(
         for precision in _precisions(settings, place, half_precisions)
         for streams in _streams(settings, place, threads)
     ]
-    able = [plan for plan in found if plan.precision == FLOAT32 or plan.engine == "openvino"]
+    able = [plan for plan in found if plan.precision in _CAN[plan.engine]]
     return able or found[:1]  # one that can't is left: to open it says why not
 
 

@@ -22,9 +22,10 @@ class InferSettings(Section):
         description="Folders with models of your own, which `onehertz models add` makes; an earlier"
         " one hides a model of the same name in a later one, and all hide those of onehertz.",
     )
-    backend: Literal["auto", "openvino", "onnxruntime"] = Field(
+    backend: Literal["auto", "openvino", "onnxruntime", "onnxruntime-tensorrt"] = Field(
         default="auto",
-        description="Inference engine; auto takes the one measured to be faster on this machine.",
+        description="Inference engine; auto takes the one measured to be faster on this machine."
+        " onnxruntime-tensorrt (GPU) compiles for minutes at its first start.",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto",

@@ -11,7 +11,7 @@ _AT_MOST_S = 150  # whoever started it may be gone, and Kafka too
 
 LOOPS = (
     "consume", "copy_rows", "decide", "detect", "encode", "forward", "idle", "key_frames",
-    "stock_agent", "video_capture",
+    "start", "stock_agent", "video_capture",
 )  # fmt: skip
 
 

@@ -8,14 +8,15 @@ from typing import Any
 from benchmarks.method.metering import Stopwatch, Work
 from inference_worker.loading import load_detector
 from inference_worker.settings import InferSettings
-from onehertz.assets import path_of
+from onehertz.assets import path_of, user_cache
 from vision.jpeg import decode_bgr, inspect
 
 
 def run(picture: str, count: int, **chosen: Any) -> Work:
     """Infer `count` images in batches of the default size. `chosen`: of the settings `infer`."""
     settings = InferSettings(**chosen)
-    detector = load_detector(settings, path_of)
+    # As the worker does, so that both make the same choice of engine and precision.
+    detector = load_detector(settings, path_of, path_of, user_cache())
     jpeg = Path(picture).read_bytes()
     image = decode_bgr(jpeg, inspect(jpeg))
     size = detector.backend.max_batch

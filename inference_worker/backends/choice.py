@@ -12,18 +12,26 @@ from inference_worker.backends.base import Backend, EngineOptions
 from inference_worker.backends.cuda import cuda_problem
 from runtime.errors import UserError
 
-Engine = Literal["openvino", "onnxruntime"]
+Engine = Literal["openvino", "onnxruntime", "onnxruntime-tensorrt"]
 Device = Literal["cpu", "cuda"]
 
 # Suffixes of the files that an engine reads.
 READS: dict[Engine, tuple[str, ...]] = {
     "openvino": (".onnx", ".tflite", ".pb", ".xml"),
     "onnxruntime": (".onnx",),
+    "onnxruntime-tensorrt": (".onnx",),
 }
+# For those that compile for minutes `auto` is no reason: they are asked for by name.
+_ASKED_FOR: tuple[Engine, ...] = ("onnxruntime-tensorrt",)
 # For each device, in the order in which `auto` prefers them.
 _ENGINES: dict[Device, tuple[Engine, ...]] = {
-    "cuda": ("onnxruntime",),
+    "cuda": ("onnxruntime", "onnxruntime-tensorrt"),
     "cpu": ("openvino", "onnxruntime"),
+}
+# ONNX Runtime is published as two packages, of which only one has these libraries.
+_GPU_PARTS: dict[Engine, str] = {
+    "onnxruntime": "libonnxruntime_providers_cuda.so",
+    "onnxruntime-tensorrt": "libonnxruntime_providers_tensorrt.so",
 }
 _EXTRAS: dict[Device, str] = {"cuda": "worker-gpu", "cpu": "worker-cpu"}
 
@@ -57,11 +65,9 @@ def installed_engines() -> tuple[Engine, ...]:
 def this_machine() -> Machine:
     """Looks at what is installed; imports no engine, since each of them is heavy."""
     installed = installed_engines()
-    # ONNX Runtime is published as two packages, of which only one has this library.
     found = find_spec("onnxruntime")
     parts = Path(found.origin).parent / "capi" if found and found.origin else Path()
-    on_cuda = (parts / "libonnxruntime_providers_cuda.so").is_file()
-    cuda = tuple(one for one in _ENGINES["cuda"] if one in installed and on_cuda)
+    cuda = tuple(one for one, part in _GPU_PARTS.items() if (parts / part).is_file())
     return Machine({"cuda": cuda, "cpu": installed}, cuda_problem())
 
 
@@ -82,7 +88,8 @@ def places(
         able = [
             Place(name, one)
             for name in machine.engines[one]
-            if engine in ("auto", name) and set(READS[name]) & set(forms)
+            if (engine == name or (engine == "auto" and name not in _ASKED_FOR))
+            and set(READS[name]) & set(forms)
         ]
         if able:
             return able
@@ -98,7 +105,9 @@ def open_backend(place: Place, weights: Path, options: EngineOptions) -> Backend
         return OpenVinoBackend(weights, options)
     from inference_worker.backends.onnxruntime import OnnxRuntimeBackend
 
-    return OnnxRuntimeBackend(weights, options, place.device)
+    return OnnxRuntimeBackend(
+        weights, options, place.device, tensorrt=place.engine == "onnxruntime-tensorrt"
+    )
 
 
 def _devices(device: Device | Literal["auto"], machine: Machine) -> list[Device]:

@@ -273,6 +273,34 @@ def test_on_a_gpu_onnx_runtime_computes_in_float32_and_never_changes_to_the_cpu(
     assert provider_options["use_tf32"] == "0"
 
 
+def test_tensorrt_keeps_what_it_has_compiled_and_leaves_the_rest_to_cuda(
+    fake_session: type[FakeSession], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    providers = ["TensorrtExecutionProvider", *fake_session.providers]
+    monkeypatch.setattr(fake_session, "providers", providers)
+    options = EngineOptions(threads=1, max_batch=4, precision="float16", cache=tmp_path / "cache")
+    place = Place("onnxruntime-tensorrt", "cuda")
+    backend = open_backend(place, tmp_path / "a.onnx", options)
+    assert (backend.name, backend.device, backend.precision) == (
+        "onnxruntime-tensorrt",
+        "cuda",
+        "float16",
+    )
+    (first, asked), (second, _), third = fake_session.last.asked["providers"]
+    assert [first, second, third] == providers
+    assert asked["trt_fp16_enable"] == "1"
+    assert asked["trt_engine_cache_path"] == str(tmp_path / "cache" / "tensorrt")
+    assert (tmp_path / "cache" / "tensorrt").is_dir()
+
+
+def test_a_session_that_left_tensorrt_out_is_refused(
+    fake_session: type[FakeSession], tmp_path: Path
+):
+    options = EngineOptions(threads=1, max_batch=4)
+    with pytest.raises(UserError, match="libraries of TensorRT"):
+        open_backend(Place("onnxruntime-tensorrt", "cuda"), tmp_path / "a.onnx", options)
+
+
 def test_a_session_that_left_the_gpu_out_is_refused(
     fake_session: type[FakeSession], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):

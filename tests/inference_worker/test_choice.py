@@ -104,3 +104,15 @@ def test_where_there_is_no_driver_that_is_the_problem() -> None:
         raise OSError(f"{name}: cannot open shared object file")
 
     assert cuda_problem(absent) == NO_GPU
+
+
+def test_tensorrt_which_compiles_for_minutes_is_taken_only_where_it_is_asked_for() -> None:
+    machine = Machine({"cuda": ("onnxruntime", "onnxruntime-tensorrt"), "cpu": ()}, "")
+    assert places("auto", "auto", [".onnx"], machine) == [Place("onnxruntime", "cuda")]
+    asked = places("onnxruntime-tensorrt", "auto", [".onnx"], machine)
+    assert asked == [Place("onnxruntime-tensorrt", "cuda")]
+
+
+def test_without_a_gpu_tensorrt_is_refused() -> None:
+    with pytest.raises(UserError, match="onnxruntime-tensorrt does not run on cpu"):
+        places("onnxruntime-tensorrt", "auto", [".onnx"], CPU_WORKER)
