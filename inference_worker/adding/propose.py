@@ -12,13 +12,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from inference_worker.adding.graph import Graph, read_graph
-from inference_worker.adding.habits import Wishes, assumptions, habits_of
+from inference_worker.adding.candidate import Candidate
+from inference_worker.adding.graph import Graph
+from inference_worker.adding.habits import assumptions, habits_of
 from inference_worker.adding.inputs import Inputs, find_inputs
 from inference_worker.adding.labels import labels_in_metadata, read_labels
-from inference_worker.adding.recognise import Candidate
+from inference_worker.adding.read import read_graph
 from inference_worker.adding.settle import fed, settle_format
-from inference_worker.manifest import NAME_PATTERN, Manifest, Weights
+from inference_worker.adding.wishes import Wishes
+from inference_worker.manifest import NAME_PATTERN, Manifest, Part, Weights
 from inference_worker.store import sha256_of
 from runtime.errors import UserError
 
@@ -54,18 +56,21 @@ def propose(path: Path, wishes: Wishes) -> Proposal:
     graph = read_graph(path)
     task = graph.metadata.get("task", "detect")
     if task != "detect":
-        raise UserError(f"{path}: is made for the task {task!r} by its metadata, not 'detect'")
+        raise UserError(
+            f"{path}: is made for the task {task!r} by its metadata, not 'detect': only upright"
+            " boxes with a class are read"
+        )
     inputs = find_inputs(graph, wishes.size)
     labels, source = _labels(graph, wishes)
     chosen, findings = settle_format(graph, inputs, len(labels), wishes)
-    habits = habits_of(chosen.spec, wishes)
+    habits = habits_of(chosen.name, wishes, inputs.dtype)
     size = f"{inputs.width} x {inputs.height}"
     manifest = Manifest(
         name=wishes.name,
         about=wishes.about or f"{chosen.name}, {size}, {len(labels)} classes",
         licence=wishes.licence or graph.metadata.get("license") or NO_LICENCE,
         origin=wishes.origin or path.name,
-        weights=(Weights(file=path.name, sha256=sha256_of(path)),),
+        weights=(_weights(path, graph),),
         input=fed(inputs, chosen, wishes),
         output=chosen.spec,
         labels=labels,
@@ -80,6 +85,11 @@ def propose(path: Path, wishes: Wishes) -> Proposal:
     )
 
 
+def _weights(path: Path, graph: Graph) -> Weights:
+    beside = tuple(Part(name, sha256_of(path.parent / name)) for name in graph.beside)
+    return Weights(file=path.name, sha256=sha256_of(path), beside=beside)
+
+
 def _labels(graph: Graph, wishes: Wishes) -> tuple[tuple[str, ...], str]:
     """The labels and where they are from."""
     exported = labels_in_metadata(graph.metadata)
@@ -89,7 +99,7 @@ def _labels(graph: Graph, wishes: Wishes) -> tuple[tuple[str, ...], str]:
     if exported is None:
         raise UserError(
             f"{graph.path}: has no labels in it; say --labels coco, or --labels FILE with one label"
-            " per line, in the order of the classes"
+            " per line, in the order of the classes (coco90: with the numbers that COCO left out)"
         )
     return exported, f"{len(exported)} labels by the metadata's names"
 
@@ -98,6 +108,7 @@ def _more(manifest: Manifest, inputs: Inputs, chosen: Candidate, wishes: Wishes)
     """What else is taken as given."""
     if chosen.classes is None:
         yield f"its classes are the {len(manifest.labels)} labels: no shape tells how many it has"
+    yield from chosen.assumed
     if inputs.sizes is not None and inputs.width != inputs.height:
         yield f"{inputs.sizes!r} wants the width first"
     if manifest.licence == NO_LICENCE:

@@ -97,11 +97,53 @@ def outputs_of(name: str) -> Outputs:
     head = next(head for head in HEADS if head.name == name)
     outputs = {key: array[0] for key, array in head.encode([a_box_in_each_cell()]).items()}
     if name == "yolov5":  # three anchors per cell, stride by stride
-        rows = outputs["output0"]
-        outputs["output0"] = np.concatenate(
-            [np.tile(part, (3, 1)) for part in np.split(rows, [48, 60])]
-        )
+        outputs["output0"] = three_times(outputs["output0"])
     return outputs
+
+
+def three_times(rows: np.ndarray) -> np.ndarray:
+    """For three anchors per cell, stride by stride."""
+    return np.concatenate([np.tile(part, (3, 1)) for part in np.split(rows, [48, 60])])
+
+
+def rows_of(*order: int) -> Outputs:
+    """YOLOv10's rows x1 y1 x2 y2 score class with their columns in another order; 6: only zeros."""
+    rows = outputs_of("yolov10")["output0"]
+    padded = np.concatenate([rows, np.zeros((len(rows), 1), dtype=np.float32)], axis=1)
+    return {"output0": padded[:, list(order)]}
+
+
+def objectness_of(value: float) -> Outputs:
+    """Rows of a YOLO on the grid with the same objectness everywhere."""
+    rows = outputs_of("yolov8-anchors-first")["output0"]
+    objects = np.full((len(rows), 1), value, dtype=np.float32)
+    return {"output0": np.concatenate([rows[:, :4], objects, rows[:, 4:]], axis=1)}
+
+
+def undecoded(layout: str, *, activated: bool = False) -> Outputs:
+    """Heads of three anchors per cell with any numbers, by stride."""
+    chance = np.random.default_rng(4)
+    heads = {}
+    for stride, rows, columns in ((8, 6, 8), (16, 3, 4), (32, 2, 2)):
+        head = chance.normal(-1, 3, (3, rows, columns, 5 + CLASSES)).astype(np.float32)
+        head = 1 / (1 + np.exp(-head)) if activated else head
+        if layout == "values-first":
+            head = head.transpose(0, 3, 1, 2).reshape(-1, rows, columns)
+        elif layout == "values-last":
+            head = head.transpose(1, 2, 0, 3).reshape(rows, columns, -1)
+        heads[f"p{stride}"] = head
+    if layout == "joined":
+        return {"all": np.concatenate([head.reshape(-1, 5 + CLASSES) for head in heads.values()])}
+    return heads
+
+
+def one_map() -> Outputs:
+    """FastestDet's: objectness, offsets, classes that add up to 1."""
+    chance = np.random.default_rng(4)
+    map_ = chance.normal(0, 1, (5 + CLASSES, HEIGHT // 16, WIDTH // 16))
+    map_[0] = chance.uniform(0, 1, map_[0].shape)
+    map_[5:] = np.exp(map_[5:]) / np.exp(map_[5:]).sum(axis=0)
+    return {"output0": map_.astype(np.float32)}
 
 
 def graph_of(name: str, **changes: object) -> Made:

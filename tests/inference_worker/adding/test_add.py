@@ -10,8 +10,8 @@ import onnx
 import pytest
 
 from inference_worker.adding.add import Added, add_model
-from inference_worker.adding.habits import Wishes
 from inference_worker.adding.propose import propose
+from inference_worker.adding.wishes import Wishes
 from inference_worker.loading import load_detector
 from inference_worker.settings import InferSettings
 from inference_worker.store import Store

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from inference_worker.adding.habits import Wishes
 from inference_worker.adding.propose import propose
+from inference_worker.adding.wishes import Wishes
 from inference_worker.manifest import Input
 from runtime.errors import UserError
 from tests.inference_worker.adding.graphs import Made, graph_of
