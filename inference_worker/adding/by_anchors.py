@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from inference_worker.adding.candidate import Candidate, Outlook, grid_text
+from inference_worker.adding.candidate import Candidate, Outlook, boxes_and_others, grid_text
 from inference_worker.decoders.grid import cell_count
 from inference_worker.decoders.ssd import make_anchors
 from inference_worker.formats import Ssd, SsdAnchors, YoloAnchors
@@ -47,7 +47,8 @@ YOLO_PRESETS = {
 # Objectron; the lowest layer begins at another scale.
 _MOBILENET = SsdAnchors((16, 32, 64, 128, 256, 512), 0.2, 0.95, (1.0, 2.0, 0.5, 3.0, 0.3333), 0.1)
 SSD_PRESETS = {"ssd-mobilenet": _MOBILENET}
-_STRIDES: tuple[tuple[int, ...], ...] = ((8, 16, 32), (16, 32), (8, 16, 32, 64))
+# The longest first: those of a shorter one are among those of a longer one.
+_STRIDES: tuple[tuple[int, ...], ...] = ((8, 16, 32, 64), (8, 16, 32), (16, 32))
 _PER_CELL = 3
 _ASK = (
     "no graph has its anchors in it: say which they are by --anchors yolov5, yolov7, yolov7-tiny,"
@@ -56,40 +57,37 @@ _ASK = (
 
 
 def anchor_heads(seen: Outlook) -> Iterator[Candidate]:
-    """Of YOLOv3, v5, v7, Yolo-FastestV2: an output per stride, in any of their layouts."""
-    for strides in _STRIDES:
-        joined = _PER_CELL * cell_count(strides, *seen.size), 5 + seen.labels
-        names = [name for name, shape in seen.shapes.items() if shape == joined]
-        if len(names) == 1:
-            yield _candidate(seen, names, strides, "joined")
-        for layout in ("anchors-first", "values-first", "values-last"):
-            names = _heads(seen, strides, layout, shared=False)
-            if len(names) == len(strides):
+    """Of YOLOv3, v5, v7, Yolo-FastestV2: an output per stride or one for all, in their layouts."""
+    for layout in ("anchors-first", "values-first", "values-last", "shared", "joined"):
+        for strides in _STRIDES:
+            names = _heads(seen, strides, layout)
+            if len(names) == (1 if layout == "joined" else len(strides)):
                 yield _candidate(seen, names, strides, layout)
-        names = _heads(seen, strides, "values-last", shared=True)
-        if len(names) == len(strides):
-            yield _candidate(seen, names, strides, "values-last", shared=True)
+                break
 
 
-def _heads(seen: Outlook, strides: Sequence[int], layout: str, *, shared: bool) -> list[str]:
-    """Those that are there, in the order of the strides."""
-    found = [_head(seen, stride, layout, shared=shared) for stride in strides]
-    return [name for name in found if name is not None]
+def _heads(seen: Outlook, strides: Sequence[int], layout: str) -> list[str]:
+    """Those that are there, in the order of the strides; one, if it is for all of them."""
+    wanted: list[tuple[int, ...]]
+    if layout == "joined":
+        wanted = [(_PER_CELL * cell_count(strides, *seen.size), 5 + seen.labels)]
+    else:
+        wanted = [_shape(seen, stride, layout) for stride in strides]
+    found = [[name for name, shape in seen.shapes.items() if shape == one] for one in wanted]
+    return [names[0] for names in found if len(names) == 1]
 
 
-def _head(seen: Outlook, stride: int, layout: str, *, shared: bool) -> str | None:
-    """The one output that is a head of this stride; None: there is none, or are several."""
+def _shape(seen: Outlook, stride: int, layout: str) -> tuple[int, ...]:
+    """What a head of this stride has, without the batch."""
     width, height = seen.size
     grid = (-(-height // stride), -(-width // stride))
     values = 5 + seen.labels
-    packed = _PER_CELL * 5 + seen.labels if shared else _PER_CELL * values
-    wanted = {
+    return {
         "anchors-first": (_PER_CELL, *grid, values),
-        "values-first": (packed, *grid),
-        "values-last": (*grid, packed),
+        "values-first": (_PER_CELL * values, *grid),
+        "values-last": (*grid, _PER_CELL * values),
+        "shared": (*grid, _PER_CELL * 5 + seen.labels),
     }[layout]
-    found = [name for name, shape in seen.shapes.items() if shape == wanted]
-    return found[0] if len(found) == 1 else None
 
 
 def _candidate(
@@ -97,9 +95,8 @@ def _candidate(
     names: Sequence[str],
     strides: tuple[int, ...],
     layout: str,
-    *,
-    shared: bool = False,
 ) -> Candidate:
+    shared = layout == "shared"
     preset, missing = _anchors(seen, strides)
     if preset.shared_classes != shared and seen.wishes.anchors in YOLO_PRESETS:
         missing = (f"--anchors {seen.wishes.anchors} is for heads of another form",)
@@ -107,7 +104,7 @@ def _candidate(
         outputs=tuple(names),
         strides=strides,
         anchors=preset.anchors,
-        layout=layout,  # type: ignore[arg-type] # one of its words
+        layout="values-last" if shared else layout,  # type: ignore[arg-type] # one of its words
         coding="yolov5" if shared else preset.coding,  # type: ignore[arg-type] # as above
         shared_classes=shared,
     )
@@ -135,15 +132,16 @@ def _anchors(seen: Outlook, strides: tuple[int, ...]) -> tuple[YoloPreset, tuple
 
 def raw_ssd(seen: Outlook) -> Iterator[Candidate]:
     """Of SSD: boxes (anchors, 4), class scores (anchors, classes and background)."""
-    boxes = [name for name, shape in seen.shapes.items() if len(shape) == 2 and shape[1] == 4]
-    if len(seen.shapes) != 2 or len(boxes) != 1:
-        return
-    scores = next(name for name in seen.shapes if name != boxes[0])
-    places = seen.shapes[boxes[0]][0]
-    shape = seen.shapes[scores]
+    for boxes, scores in boxes_and_others(seen.shapes):
+        if seen.shapes[boxes][1:] == (4,):
+            yield from _raw_ssd(seen, boxes, scores)
+
+
+def _raw_ssd(seen: Outlook, boxes: str, scores: str) -> Iterator[Candidate]:
+    places, shape = seen.shapes[boxes][0], seen.shapes[scores]
     if len(shape) != 2 or shape[0] != places or shape[1] < 2:
         return
-    why = f"{boxes[0]!r} has {places} boxes, {scores!r} as many times {shape[1]} scores"
+    why = f"{boxes!r} has {places} boxes, {scores!r} as many times {shape[1]} scores"
     for name, anchors in SSD_PRESETS.items():
         if len(make_anchors(anchors, *seen.size)) != places:
             continue
@@ -151,7 +149,7 @@ def raw_ssd(seen: Outlook) -> Iterator[Candidate]:
         ask = f"no graph has its anchors in it: as many has --anchors {name}; say so if it is one"
         yield Candidate(
             "ssd",
-            Ssd(boxes=boxes[0], scores=scores, anchors=anchors, background=shape[1] > seen.labels),
+            Ssd(boxes=boxes, scores=scores, anchors=anchors, background=shape[1] > seen.labels),
             f"{why}, the anchors of {name}",
             seen.labels if shape[1] - seen.labels in (0, 1) else shape[1] - 1,
             missing=() if given else (ask,),

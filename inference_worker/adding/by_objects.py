@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 
-from inference_worker.adding.candidate import Candidate, Outlook, base_name
+from inference_worker.adding.candidate import Candidate, Outlook, base_name, boxes_and_others
 from inference_worker.formats import BoxesScores, Column, Detr, DetrLogits, Finished, Rows, YoloV10
 
 _COLUMNS: dict[str, tuple[Column, ...]] = {
@@ -160,31 +160,36 @@ def _tensorflow(seen: Outlook, by_name: dict[str, str]) -> Candidate:
 
 def boxes_and_scores(seen: Outlook) -> Iterator[Candidate]:
     """Of decoded heads: boxes (places, 4), scores (places, classes) or (classes, places)."""
-    boxes = [n for n, shape in seen.shapes.items() if shape[-1:] == (4,) and len(shape) in (2, 3)]
-    boxes = [name for name in boxes if seen.shapes[name][1:-1] in ((), (1,))]
-    if len(boxes) != 1 or len(seen.shapes) != 2:
+    for boxes, scores in boxes_and_others(seen.shapes):
+        if seen.shapes[boxes][1:] in ((4,), (1, 4)):
+            for background, layout in product((False, True), ("places-first", "classes-first")):
+                yield from _boxes_scores(seen, (boxes, scores), layout, background=background)
+
+
+def _boxes_scores(
+    seen: Outlook, names: tuple[str, str], layout: str, *, background: bool
+) -> Iterator[Candidate]:
+    boxes, scores = names
+    places, classes = seen.shapes[boxes][0], seen.labels + background
+    if seen.shapes[scores] != (
+        (places, classes) if layout == "places-first" else (classes, places)
+    ):
         return
-    scores = next(name for name in seen.shapes if name != boxes[0])
-    places, shape = seen.shapes[boxes[0]][0], seen.shapes[scores]
-    for background, layout in product((False, True), ("places-first", "classes-first")):
-        classes = seen.labels + background
-        if shape != ((places, classes) if layout == "places-first" else (classes, places)):
-            continue
-        for order in ("xyxy", "cxcywh"):
-            corners = "two corners" if order == "xyxy" else "centre and size"
-            yield Candidate(
-                "boxes-scores",
-                BoxesScores(
-                    boxes=boxes[0],
-                    scores=scores,
-                    order=order,
-                    layout=layout,  # type: ignore[arg-type] # as above
-                    background=background,
-                ),
-                f"{boxes[0]!r} has {places} boxes ({corners}), {scores!r} as many times"
-                f" {seen.labels} classes{' and the background' if background else ''}",
-                seen.labels,
-            )
+    for order in ("xyxy", "cxcywh"):
+        corners = "two corners" if order == "xyxy" else "centre and size"
+        yield Candidate(
+            "boxes-scores",
+            BoxesScores(
+                boxes=boxes,
+                scores=scores,
+                order=order,
+                layout=layout,  # type: ignore[arg-type] # one of its words
+                background=background,
+            ),
+            f"{boxes!r} has {places} boxes ({corners}), {scores!r} as many times"
+            f" {seen.labels} classes{' and the background' if background else ''}",
+            seen.labels,
+        )
 
 
 def _says(name: str, words: tuple[str, ...]) -> bool:

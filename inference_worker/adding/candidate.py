@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 
 from inference_worker.adding.wishes import Wishes
 from inference_worker.formats import Output
@@ -35,6 +36,13 @@ class Candidate:
     per_cell: int = 1
     missing: tuple[str, ...] = ()  # what nothing tells: a sentence each, with the flag
     assumed: tuple[str, ...] = ()  # what is taken as given, as it is usual
+
+
+def boxes_and_others(shapes: Shapes) -> list[tuple[str, str]]:
+    """Of two outputs, which may be boxes and which scores: as they are called, or both ways."""
+    pairs = list(permutations(shapes, 2)) if len(shapes) == 2 else []
+    called = [pair for pair in pairs if "box" in base_name(pair[0])]
+    return called if len(called) == 1 else pairs
 
 
 def base_name(name: str) -> str:

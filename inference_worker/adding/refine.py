@@ -24,19 +24,20 @@ from inference_worker.formats import (
 
 # No box of a picture ends within two pixels of its corner; fractions seldom go beyond it.
 _FRACTIONS_UP_TO = 2.0
+_TOLERANCE = 2e-3  # of scores, for float16
 _NOTHING_SEEN = (
     "the answer has no box in it that shows whether boxes are in pixels or in fractions: give a"
     " picture with something to see by --picture"
 )
 
 
-def refined(candidate: Candidate, answer: Answer) -> Candidate:
-    """The candidate with what its answer shows."""
+def refined(candidate: Candidate, answer: Answer, labels: int) -> Candidate:
+    """The candidate with what its answer shows, for a model with so many labels."""
     spec = candidate.spec
     if isinstance(spec, YoloAnchors | Ssd):
         return replace(candidate, spec=_activation(spec, answer))
     if isinstance(spec, Finished):
-        candidate = _first_class(candidate, spec, answer)
+        candidate = _first_class(candidate, spec, answer, labels)
     if not isinstance(spec, YoloV5 | YoloV8 | YoloV10 | Rows | Finished | BoxesScores):
         return candidate
     boxes = boxes_of(candidate, answer)
@@ -95,18 +96,24 @@ def _activation(spec: YoloAnchors | Ssd, answer: Answer) -> YoloAnchors | Ssd:
     return msgspec.structs.replace(spec, activated=done)
 
 
-def _first_class(candidate: Candidate, spec: Finished, answer: Answer) -> Candidate:
-    """A class 0 shows that they begin there."""
+def _first_class(candidate: Candidate, spec: Finished, answer: Answer, labels: int) -> Candidate:
+    """A class 0 shows that they begin there, one of as many as there are labels that they don't."""
     classes = floats(answer[spec.classes])[counted(spec, answer)]
     asked = [text for text in candidate.missing if "--first-class" in text]
-    if not asked or 0 not in classes:
+    if not asked or not {0.0, float(labels)} & set(classes.tolist()):
         return candidate
-    rest = tuple(text for text in candidate.missing if text not in asked)
-    return replace(candidate, missing=rest, why=f"{candidate.why}, classes from 0")
+    first = 0 if 0 in classes else 1
+    return replace(
+        candidate,
+        spec=msgspec.structs.replace(spec, first_class=first),
+        missing=tuple(text for text in candidate.missing if text not in asked),
+        why=f"{candidate.why}, classes from {first}",
+    )
 
 
 def _within(array: Floats) -> bool:
-    return bool(array.min(initial=0.0) >= 0 and array.max(initial=0.0) <= 1)
+    low, high = array.min(initial=0.0), array.max(initial=0.0)
+    return bool(low >= -_TOLERANCE and high <= 1 + _TOLERANCE)
 
 
 def described(candidate: Candidate) -> Iterator[str]:

@@ -49,7 +49,7 @@ def settle_format(
     good = [one for one in tried if not one.findings.objections]
     if wishes.format:  # the user knows better, but not how many classes there are
         insisted = [one for one in tried if one.candidate.classes in (None, labels)]
-        good = good or insisted
+        good = good or (insisted if len(insisted) == 1 else [])
     good = _most_decoded(good)
     if len(good) != 1:
         raise UserError(_unsettled(graph, tried, good, outputs, wishes))
@@ -117,7 +117,7 @@ def _try(graph: Graph, inputs: Inputs, candidate: Candidate, labels: int, wishes
         text = f"--labels would have to name {candidate.classes} classes, and names {labels}"
         return _Tried(candidate, Findings(objections=(text,)))
     answer = _answer(graph, inputs, fed(inputs, candidate, wishes), wishes)
-    known = refined(candidate, answer)
+    known = refined(candidate, answer, labels)
     return _Tried(known, probe(known, answer, (inputs.width, inputs.height), labels))
 
 

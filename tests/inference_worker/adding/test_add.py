@@ -102,18 +102,51 @@ def test_an_honest_graph_gets_no_such_limit(add, tmp_path: Path):
     assert Store(no_assets, [tmp_path / "models"]).manifest("mine").max_batch is None
 
 
-def test_weights_in_another_file_are_an_error_that_says_so(
-    saved: Callable[[Made], Path], wishes: Callable[..., Wishes], tmp_path: Path
-):
+@pytest.fixture
+def in_two_files(saved: Callable[[Made], Path]) -> Path:
     path = saved(graph_of("yolov8"))
-    whole = onnx.load(path)
-    onnx.save(whole, path, save_as_external_data=True, location="theirs.data", size_threshold=1024)
-    proposal = propose(path, wishes())
-    with pytest.raises(UserError, match=r"theirs\.onnx: a copy of it alone can't be read"):
-        add_model(path, proposal, tmp_path / "models", SETTINGS)
+    onnx.save(
+        onnx.load(path), path, save_as_external_data=True, location="theirs.data", size_threshold=64
+    )
+    return path
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_weights_in_another_file_come_too(
+    in_two_files: Path, wishes: Callable[..., Wishes], tmp_path: Path, engine: str
+):
+    added = add_model(in_two_files, propose(in_two_files, wishes()), tmp_path / "models", SETTINGS)
+    names = sorted(path.name for path in added.folder.iterdir())
+    assert names == ["manifest.yaml", "theirs.data", "theirs.onnx"]
     (tmp_path / "theirs.data").unlink()
-    with pytest.raises(UserError, match=r"can't read this file: .*theirs\.data"):
-        propose(path, wishes())
+    detector = serving(tmp_path / "models", backend=engine)
+    assert len(detector.detect([np.full((48, 64, 3), 90, dtype=np.uint8)])[0]) > 5
+
+
+def test_weights_in_another_file_that_were_changed_do_not_serve(
+    in_two_files: Path, wishes: Callable[..., Wishes], tmp_path: Path
+):
+    added = add_model(in_two_files, propose(in_two_files, wishes()), tmp_path / "models", SETTINGS)
+    data = added.folder / "theirs.data"
+    data.write_bytes(data.read_bytes()[:-1] + b"x")
+    with pytest.raises(UserError, match=r"theirs\.data: is not the file that mine was made for"):
+        serving(tmp_path / "models")
+
+
+def test_weights_in_another_file_that_is_missing_are_named(
+    in_two_files: Path, wishes: Callable[..., Wishes]
+):
+    (in_two_files.parent / "theirs.data").unlink()
+    with pytest.raises(UserError, match=r"'theirs\.data' beside it .* not there; copy it too"):
+        propose(in_two_files, wishes())
+
+
+@pytest.mark.parametrize("name", ["rows", "tensorflow", "scored-boxes", "efficient-nms"])
+def test_what_has_its_suppression_in_the_graph_serves(add, tmp_path: Path, name: str):
+    add(graph_of(name), fed_as="ultralytics")
+    (boxes,) = serving(tmp_path / "models").detect([np.full((48, 64, 3), 90, dtype=np.uint8)])
+    assert len(boxes) > 5
+    assert {box.label for box in boxes} == {"thing 0", "thing 1", "thing 2"}
 
 
 def test_a_folder_that_cannot_be_written_is_an_error_that_names_it(

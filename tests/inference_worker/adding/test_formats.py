@@ -156,17 +156,27 @@ def test_corners_whose_order_nothing_tells_are_asked_for(saved: Saved, wishes: W
         assert spec == Finished("a", "c", "b", order=order, first_class=1)
 
 
-def test_the_number_of_the_first_class_is_asked_for_unless_a_0_is_seen(
-    saved: Saved, wishes: Wished
+@pytest.mark.parametrize(
+    ("classes", "first"), [([0, 1, 2], 0), ([1, 2, 3], 1), ([1, 2, 1], None), ([0, 1, 3], None)]
+)
+def test_the_number_of_the_first_class_is_seen_or_asked_for(
+    saved: Saved, wishes: Wished, classes: list[int], first: int | None
 ):
-    path = saved(Made(three_in_two_forms()))
-    with pytest.raises(UserError, match="from 0 or from 1: say --first-class"):
+    outputs = three_in_two_forms()
+    outputs["c"] = np.resize(classes, len(CELLS)).astype(np.float32)
+    path = saved(Made(outputs))
+    if first is not None:
+        proposal = propose(path, wishes(**FED, format="finished"))
+        assert proposal.manifest.output == Finished("a", "c", "b", first_class=first)
+        return
+    with pytest.raises(UserError, match=r"say --first-class|from 0 to 3 do not fit 3 labels"):
         propose(path, wishes(**FED, format="finished"))
-    with pytest.raises(UserError, match="class numbers from 1 to 3 do not fit 3 labels"):
-        propose(path, wishes(**FED, first_class=0))
-    seen = three_in_two_forms()
-    seen["c"] = seen["c"] - 1
-    proposal = propose(saved(Made(seen)), wishes(**FED, format="finished"))
+
+
+def test_what_the_user_says_of_the_first_class_goes(saved: Saved, wishes: Wished):
+    outputs = three_in_two_forms()
+    outputs["c"] = np.resize([1, 2, 1], len(CELLS)).astype(np.float32)
+    proposal = propose(saved(Made(outputs)), wishes(**FED, format="finished", first_class=0))
     assert proposal.manifest.output == Finished("a", "c", "b")
 
 
@@ -235,7 +245,7 @@ def test_ssd_needs_its_anchors_said(saved: Saved, wishes: Wished):
 
 
 def test_ssd_of_another_number_of_anchors_is_not_known(saved: Saved, wishes: Wished):
-    with pytest.raises(UserError, match="sizes below 0|are of no format"):
+    with pytest.raises(UserError, match=r"sizes below 0|are of no format"):
         propose(saved(raw_ssd(size=320)), wishes(anchors="ssd-mobilenet", **FED))
 
 

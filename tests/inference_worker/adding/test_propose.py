@@ -169,7 +169,7 @@ def corners(boxes: np.ndarray) -> np.ndarray:
         ("yolov10", slice(0, 4), lambda b: b * 9, "far beyond the input"),
         ("yolov10", slice(5, 6), lambda c: c / 2 + 0.1, "are no whole numbers"),
         ("yolov10", slice(4, 6), lambda c: c[:, ::-1] + 0.1, "not within 0 and 1"),
-        ("yolov10", slice(1, 2), lambda x: x * np.inf, "not finite"),
+        ("yolov10", slice(0, 1), lambda x: x * np.nan, "not finite"),
     ],
 )
 def test_values_that_contradict_a_format_are_told_and_nothing_is_proposed(
