@@ -27,6 +27,7 @@ BENCHMARKS = (
     "decision",
     "restore",
     "infer",
+    "postprocess",
     "sql",
     "alerts",
     "produce",
