@@ -8,7 +8,7 @@ assumed as it is usual, and said.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,10 +20,13 @@ from inference_worker.adding.labels import labels_in_metadata, read_labels
 from inference_worker.adding.read import read_graph
 from inference_worker.adding.settle import fed, settle_format
 from inference_worker.adding.wishes import Wishes
+from inference_worker.admission import synthetic_pictures
 from inference_worker.manifest import NAME_PATTERN, Manifest, Part, Weights
+from inference_worker.preprocess import Image
 from inference_worker.store import sha256_of
 from runtime.errors import UserError
 
+_PICTURES = 4  # that a graph is tried on
 # SPDX's word for a licence that nobody has named.
 NO_LICENCE = "NOASSERTION"
 
@@ -47,8 +50,10 @@ def check_name(name: str) -> None:
         )
 
 
-def propose(path: Path, wishes: Wishes) -> Proposal:
-    """Read the graph, try it on a picture, and settle what its manifest says.
+def propose(path: Path, wishes: Wishes, pictures: Sequence[Image] = ()) -> Proposal:
+    """Read the graph, try it on pictures, and settle what its manifest says.
+
+    `pictures`: with something to see, BGR; without any it is tried on synthetic ones.
 
     Raises UserError if the file is no graph that can be served, or a flag is needed.
     """
@@ -62,7 +67,9 @@ def propose(path: Path, wishes: Wishes) -> Proposal:
         )
     inputs = find_inputs(graph, wishes.size)
     labels, source = _labels(graph, wishes)
-    chosen, findings = settle_format(graph, inputs, len(labels), wishes)
+    chosen, findings = settle_format(
+        graph, inputs, len(labels), wishes, pictures[:_PICTURES] or synthetic_pictures(6)[2:]
+    )
     habits = habits_of(chosen.name, wishes, inputs.dtype)
     size = f"{inputs.width} x {inputs.height}"
     manifest = Manifest(

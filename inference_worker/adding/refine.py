@@ -26,8 +26,8 @@ from inference_worker.formats import (
 _FRACTIONS_UP_TO = 2.0
 _TOLERANCE = 2e-3  # of scores, for float16
 _NOTHING_SEEN = (
-    "the answer has no box in it that shows whether boxes are in pixels or in fractions: give a"
-    " picture with something to see by --picture"
+    "the answer has no box in it that shows whether boxes are in pixels or in fractions: give"
+    " pictures with something to see by --frames"
 )
 
 

@@ -12,7 +12,6 @@ from inference_worker.adding.candidate import Candidate, Outlook
 from inference_worker.adding.graph import Graph, shape_text
 from inference_worker.adding.habits import FEEDINGS, feeding_of, habits_of
 from inference_worker.adding.inputs import Inputs
-from inference_worker.adding.pictures import pictures_for
 from inference_worker.adding.probe import probe
 from inference_worker.adding.recognise import candidates
 from inference_worker.adding.refine import described, refined
@@ -20,7 +19,7 @@ from inference_worker.adding.values import Findings
 from inference_worker.adding.wishes import Wishes
 from inference_worker.formats import YoloAnchors
 from inference_worker.manifest import Input
-from inference_worker.preprocess import Preprocessor, also_told
+from inference_worker.preprocess import Image, Preprocessor, also_told
 from runtime.errors import UserError
 
 
@@ -31,21 +30,21 @@ class _Tried:
 
 
 def settle_format(
-    graph: Graph, inputs: Inputs, labels: int, wishes: Wishes
+    graph: Graph, inputs: Inputs, labels: int, wishes: Wishes, pictures: Sequence[Image]
 ) -> tuple[Candidate, Findings]:
     """The format, what speaks for it and, if the user insists on it, what against it.
 
     Raises UserError with the evidence if none fits, several do, or something has to be said.
     """
     plain = Input(inputs.width, inputs.height, inputs.layout, "rgb", dtype=inputs.dtype)
-    answer = _answer(graph, inputs, plain, wishes)
+    answer = _answer(graph, inputs, plain, pictures)
     shapes = {name: array.shape for name, array in answer.items()}
     whole = [name for name, array in answer.items() if array.dtype.kind in "iu"]
     size = inputs.width, inputs.height
     outlook = Outlook(shapes, whole, size, inputs.sizes is not None, labels, wishes)
     outputs = ", ".join(f"{name!r} {shape_text((None, *shape))}" for name, shape in shapes.items())
     fitting = _asked_for(graph, candidates(outlook), outputs, wishes)
-    tried = [_try(graph, inputs, one, labels, wishes) for one in fitting]
+    tried = [_try(graph, inputs, one, (labels, wishes, pictures)) for one in fitting]
     good = [one for one in tried if not one.findings.objections]
     if wishes.format:  # the user knows better, but not how many classes there are
         insisted = [one for one in tried if one.candidate.classes in (None, labels)]
@@ -78,10 +77,10 @@ def fed(inputs: Inputs, candidate: Candidate, wishes: Wishes) -> Input:
     )
 
 
-def _answer(graph: Graph, inputs: Inputs, spec: Input, wishes: Wishes) -> Answer:
+def _answer(graph: Graph, inputs: Inputs, spec: Input, pictures: Sequence[Image]) -> Answer:
     """The one of those to some pictures that has most in it, without the batch."""
     answers = []
-    for picture in pictures_for(wishes):
+    for picture in pictures:
         tensor, _ = Preprocessor(spec)([picture])
         tensors = {inputs.name: tensor, **also_told(spec_with(spec, inputs), 1)}
         answers.append({name: array[0] for name, array in graph.answer(tensors).items()})
@@ -112,11 +111,17 @@ def _asked_for(
     return found
 
 
-def _try(graph: Graph, inputs: Inputs, candidate: Candidate, labels: int, wishes: Wishes) -> _Tried:
+def _try(
+    graph: Graph,
+    inputs: Inputs,
+    candidate: Candidate,
+    given: tuple[int, Wishes, Sequence[Image]],
+) -> _Tried:
+    labels, wishes, pictures = given
     if candidate.classes not in (None, labels):
         text = f"--labels would have to name {candidate.classes} classes, and names {labels}"
         return _Tried(candidate, Findings(objections=(text,)))
-    answer = _answer(graph, inputs, fed(inputs, candidate, wishes), wishes)
+    answer = _answer(graph, inputs, fed(inputs, candidate, wishes), pictures)
     known = refined(candidate, answer, labels)
     return _Tried(known, probe(known, answer, (inputs.width, inputs.height), labels))
 
@@ -133,8 +138,8 @@ def _unsettled(
     lines = [f"  {one.candidate.name}: {_text(one)}" for one in tried]
     what = "fits none of the known formats" if not good else "fits several formats"
     ask = "" if wishes.format else "; say which it is by --format, if you know"
-    if good and not wishes.picture:
-        ask += "; a picture with something to see, by --picture, may tell them apart"
+    if good:
+        ask += "; pictures with something to see, by --frames, may tell them apart"
     return "\n".join([f"{graph.path}: {what}{ask}", *lines, f"  its outputs: {outputs}"])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from inference_worker.manifest import PerChannel
@@ -20,7 +19,6 @@ class Wishes:
     # A preset's name, or of each stride the widths and heights in pixels.
     anchors: str | tuple[tuple[float, ...], ...] | None = None
     first_class: int | None = None
-    picture: Path | None = None  # to try the graph on
     fed_as: str | None = None
     colour: Literal["rgb", "bgr"] | None = None
     mean: PerChannel | None = None

@@ -89,11 +89,6 @@ class _Anchors(click.ParamType):
     "--first-class", type=click.IntRange(0, 1), help="The number that the graph gives to the first."
 )
 @click.option(
-    "--picture",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="One with something to see, to try the graph on; default: synthetic ones.",
-)
-@click.option(
     "--fed-as",
     type=click.Choice(tuple(FEEDINGS)),
     help="Fed as the models of this repository are: colours, scale and shape.",
@@ -145,7 +140,9 @@ def add(
     Says what it rests on, and what it assumes because no graph can tell. Where the outputs fit
     several formats or none it says what it saw, writes nothing and ends with exit code 2.
     """
-    proposal = propose(file, Wishes(**wishes))  # type: ignore[arg-type] # as click has checked them
+    pictures = known_frames(frames)
+    said = Wishes(**wishes)  # type: ignore[arg-type] # as click has checked them
+    proposal = propose(file, said, pictures)
     if dry_run:
         click.echo(manifest_text(proposal.manifest), nl=False)
         _explain(proposal, to_stderr=True)
@@ -154,7 +151,6 @@ def add(
     folders = settings.infer.model_folders
     if root is None and not folders:
         raise UserError("infer.model_folders is empty: name one there, or say --to FOLDER")
-    pictures = known_frames(frames)
     added = add_model(
         file, proposal, root or folders[0], settings.infer, replace=replace, pictures=pictures
     )

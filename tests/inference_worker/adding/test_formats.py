@@ -27,7 +27,6 @@ from inference_worker.formats import (
 from runtime.errors import UserError
 from tests.inference_worker.adding.graphs import (
     Made,
-    graph_of,
     objectness_of,
     one_map,
     outputs_of,
@@ -137,7 +136,7 @@ def test_boxes_in_fractions_are_seen_to_be_some(saved: Saved, wishes: Wished, na
 def test_a_graph_that_sees_nothing_does_not_tell_its_units(saved: Saved, wishes: Wished):
     outputs = outputs_of("scored-boxes")
     outputs["dets"] = outputs["dets"] * 0
-    with pytest.raises(UserError, match=r"no box in it .* by --picture"):
+    with pytest.raises(UserError, match=r"no box in it .* by --frames"):
         propose(saved(Made(outputs)), wishes(**FED))
 
 
@@ -271,9 +270,3 @@ def test_paddles_further_inputs_get_what_fits_a_picture_that_fills_the_input(
         "im_shape": (HEIGHT, WIDTH),
         "scale_factor": (1.0, 1.0),
     }
-
-
-def test_a_picture_that_is_none_is_an_error(saved: Saved, wishes: Wished, tmp_path: Path):
-    (tmp_path / "no.jpg").write_text("no picture")
-    with pytest.raises(UserError, match=r"--picture .*no\.jpg: can't be read as a picture"):
-        propose(saved(graph_of("yolov8")), wishes(picture=tmp_path / "no.jpg"))
