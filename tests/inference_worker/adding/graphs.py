@@ -153,3 +153,58 @@ def graph_of(name: str, **changes: object) -> Made:
         made.inputs["orig_target_sizes"] = ("int64", ["N", 2])
         made.whole_numbers = ("labels",)
     return made
+
+
+# Two of one thing that overlap by half, another thing at the same place, and one far off.
+NMS_BOXES = ((4, 4, 24, 24), (5, 5, 25, 25), (4, 4, 24, 24), (40, 8, 60, 40))
+NMS_LABELS = (0, 0, 1, 2)
+
+
+def with_nms(brighter: float = 0.6) -> bytes:
+    """A graph whose own NonMaxSuppression leaves (n, 7): image, x1 y1 x2 y2, class, score.
+
+    Scores are `brighter` times what a bright picture has, so a black one has none above 0.25.
+    """
+    scores = np.zeros((1, CLASSES, len(NMS_BOXES)), dtype=np.float32)
+    for place, label in enumerate(NMS_LABELS):
+        scores[0, label, place] = 0.9 - 0.1 * place
+    constants = {
+        "all_boxes": np.array([NMS_BOXES], dtype=np.float32),
+        "best": scores / brighter,
+        "half": np.array(brighter / 255, dtype=np.float32),
+        "most": np.array([10]),
+        "overlap": np.array([0.5], dtype=np.float32),
+        "least": np.array([0.25], dtype=np.float32),
+        "zero": np.array([0]),
+        "one": np.array([1]),
+        "two": np.array([2]),
+        "axis": np.array([1]),
+    }
+    nodes = [
+        helper.make_node("ReduceMean", ["images"], ["mean"], axes=[0, 1, 2, 3], keepdims=0),
+        helper.make_node("Mul", ["mean", "half"], ["light"]),
+        helper.make_node("Mul", ["best", "light"], ["scores"]),
+        helper.make_node(
+            "NonMaxSuppression", ["all_boxes", "scores", "most", "overlap", "least"], ["chosen"]
+        ),
+        helper.make_node("GatherND", ["scores", "chosen"], ["score"]),
+        helper.make_node("Unsqueeze", ["score", "axis"], ["score_column"]),
+        helper.make_node("Gather", ["chosen", "two"], ["places"], axis=1),
+        helper.make_node("Squeeze", ["places", "axis"], ["place"]),
+        helper.make_node("Squeeze", ["all_boxes", "zero"], ["boxes"]),
+        helper.make_node("Gather", ["boxes", "place"], ["box"], axis=0),
+        helper.make_node("Gather", ["chosen", "zero"], ["image"], axis=1),
+        helper.make_node("Gather", ["chosen", "one"], ["class"], axis=1),
+        helper.make_node("Cast", ["image"], ["image_column"], to=TensorProto.FLOAT),
+        helper.make_node("Cast", ["class"], ["class_column"], to=TensorProto.FLOAT),
+        helper.make_node(
+            "Concat", ["image_column", "box", "class_column", "score_column"], ["output"], axis=1
+        ),
+    ]
+    images = helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, HEIGHT, WIDTH])
+    output = helper.make_tensor_value_info("output", TensorProto.FLOAT, ["n", 7])
+    tensors = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    graph = helper.make_graph(nodes, "made by the tests", [images], [output], tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())

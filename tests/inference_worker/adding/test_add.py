@@ -16,7 +16,16 @@ from inference_worker.loading import load_detector
 from inference_worker.settings import InferSettings
 from inference_worker.store import Store
 from runtime.errors import UserError
-from tests.inference_worker.adding.graphs import Made, graph_of
+from schemas.messages import Box
+from tests.inference_worker.adding.graphs import (
+    LABELS,
+    NMS_BOXES,
+    NMS_LABELS,
+    Made,
+    graph_of,
+    with_nms,
+)
+from tests.inference_worker.raw_outputs import HEIGHT, WIDTH
 from tests.inference_worker.test_store import no_assets
 
 SETTINGS = InferSettings(threads=1, max_batch=3)
@@ -147,6 +156,30 @@ def test_what_has_its_suppression_in_the_graph_serves(add, tmp_path: Path, name:
     (boxes,) = serving(tmp_path / "models").detect([np.full((48, 64, 3), 90, dtype=np.uint8)])
     assert len(boxes) > 5
     assert {box.label for box in boxes} == {"thing 0", "thing 1", "thing 2"}
+
+
+def sides(box: Box) -> tuple[float, float, float, float]:
+    return box.x1 * WIDTH, box.y1 * HEIGHT, box.x2 * WIDTH, box.y2 * HEIGHT
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_a_graph_that_leaves_as_many_rows_as_it_sees_things_serves(
+    wishes: Callable[..., Wishes], tmp_path: Path, engine: str
+):
+    path = tmp_path / "theirs.onnx"
+    path.write_bytes(with_nms())
+    bright = np.full((HEIGHT, WIDTH, 3), 255, dtype=np.uint8)
+    said = wishes(mean=(0.0,) * 3, std=(1.0,) * 3, letterbox="none")
+    add_model(path, propose(path, said, [bright]), tmp_path / "models", SETTINGS)
+    detector = serving(tmp_path / "models", backend=engine)
+    assert detector.backend.max_batch == 1
+    # Scores are .9, .7 and .6 in the brightest light, and the graph's own threshold is .25. The
+    # second box is suppressed by the first: so three, one and none are left.
+    for light, expected in ((255, (0, 2, 3)), (74, (0,)), (50, ())):
+        boxes = detector.boxes_of(*detector.infer([bright // 255 * light]), score_floor=0.1)[0]
+        corners = [tuple(round(v) for v in sides(b)) for b in boxes]
+        assert corners == [NMS_BOXES[place] for place in expected]
+        assert [box.label for box in boxes] == [LABELS[NMS_LABELS[place]] for place in expected]
 
 
 def test_a_folder_that_cannot_be_written_is_an_error_that_names_it(
