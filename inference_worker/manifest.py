@@ -1,7 +1,7 @@
 """A model's manifest: all that is needed to feed it and to read its answers, as data.
 
 A model is a folder, `<name>/manifest.yaml`. Its weights lie beside the manifest or are an asset of
-the catalogue. The output formats are in `formats.py`.
+the catalogue. The output formats are in `formats/`.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ _STRIDES_WITH_ANCHORS: tuple[tuple[int, ...], ...] = (*_STRIDES, (16, 32))
 _ANCHORS = 3
 _BINS = 8  # of NanoDet: `reg_max` 7
 _FASTESTDET_STRIDE = 16
+_MOST_QUERIES = 1000
 
 
 def one_row_per_place(
@@ -81,7 +82,7 @@ def nanodet(seen: Outlook) -> Iterator[Candidate]:
         classes = shapes[scores[0]][1]
         if all(shapes[name][1] == classes for name in scores):
             yield Candidate(
-                "nanodet",
+                "nanodet" if len(strides) == 3 else "picodet",
                 Nanodet(scores=scores, distances=distances, strides=strides, bins=_BINS),
                 f"for each of {grid_text(strides, size)} an output of {classes} classes and one of"
                 f" 4 x {_BINS} distances",
@@ -97,6 +98,24 @@ def _heads_of(shapes: Shapes, cells: int) -> tuple[str, str] | None:
     if len(there) != 2 or len(distances) != 1:
         return None
     return next(name for name in there if name not in distances), distances[0]
+
+
+def queries_in_rows(
+    name: str, shape: tuple[int, ...], size: tuple[int, int]
+) -> Iterator[Candidate]:
+    """Of Ultralytics' RT-DETR: an output (queries, values) whose rows lie on no grid."""
+    rows, values = shape
+    if (
+        rows <= _MOST_QUERIES
+        and values > 4
+        and rows not in {cell_count(s, *size) for s in _STRIDES}
+    ):
+        yield Candidate(
+            "rtdetr-ultralytics",
+            YoloV8(output=name, layout="anchors-first"),
+            f"{name!r} has {rows} rows on no grid, and {values} = 4 + {values - 4} classes in each",
+            values - 4,
+        )
 
 
 def fastestdet(name: str, shape: tuple[int, ...], seen: Outlook) -> Iterator[Candidate]:

@@ -65,6 +65,9 @@ _USUAL: dict[str, tuple[str | None, float | None]] = {
     "nanodet": ("nanodet", 0.6),
     "nanodet-plus": ("nanodet-plus", 0.6),
     "paddle": (None, None),
+    "picodet": (None, 0.6),
+    # Its queries need no suppression; the format may have some, so it gets what takes off doubles.
+    "rtdetr-ultralytics": ("rtdetr", 0.9),
     "ssd": (None, 0.5),
     "tensorflow": (None, None),
     "yolo-anchors": (None, 0.6),

@@ -120,7 +120,10 @@ def _yolov8(
     rows = floats(answer[spec.output])
     rows = rows.T if spec.layout == "values-first" else rows
     yield values.scores(rows[:, 4:])
-    yield values.centred_boxes(rows[:, :4], candidate, size, spec.units)
+    if candidate.strides:
+        yield values.centred_boxes(rows[:, :4], candidate, size, spec.units)
+    else:
+        yield values.sized_boxes(rows[:, :4], size, spec.units)
 
 
 def _nanodet(

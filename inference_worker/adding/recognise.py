@@ -7,7 +7,13 @@ The families are in `by_grid.py` (a row of numbers per place), `by_anchors.py` (
 from __future__ import annotations
 
 from inference_worker.adding.by_anchors import anchor_heads, raw_ssd
-from inference_worker.adding.by_grid import fastestdet, nanodet, one_row_per_place, yolov8
+from inference_worker.adding.by_grid import (
+    fastestdet,
+    nanodet,
+    one_row_per_place,
+    queries_in_rows,
+    yolov8,
+)
 from inference_worker.adding.by_objects import boxes_and_scores, detr, finished, queries, rows
 from inference_worker.adding.candidate import Candidate, Outlook
 
@@ -25,6 +31,8 @@ FORMATS = (
     "nanodet",
     "nanodet-plus",
     "paddle",
+    "picodet",
+    "rtdetr-ultralytics",
     "ssd",
     "tensorflow",
     "yolo-anchors",
@@ -48,6 +56,7 @@ def candidates(seen: Outlook) -> list[Candidate]:
         if len(shape) == 2:
             found += one_row_per_place(name, shape, seen.size)
             found += yolov8(name, shape, seen.size)
+            found += queries_in_rows(name, shape, seen.size)
             found += rows(name, shape)
         if len(shape) == 3:
             found += fastestdet(name, shape, seen)

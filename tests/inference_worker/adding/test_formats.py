@@ -17,6 +17,7 @@ from inference_worker.formats import (
     DetrLogits,
     FastestDet,
     Finished,
+    Nanodet,
     Output,
     Rows,
     Ssd,
@@ -55,6 +56,22 @@ class Case:
     whole_numbers: tuple[str, ...] = field(default=())
 
 
+def in_rows() -> Outputs:
+    """Of as many queries as no grid has cells."""
+    rows = outputs_of("yolov8-anchors-first")["output0"][:50].copy()
+    rows[:, :4] /= [WIDTH, HEIGHT, WIDTH, HEIGHT]
+    return {"output0": rows}
+
+
+def four_strides() -> Outputs:
+    chance = np.random.default_rng(4)
+    outputs: Outputs = {}
+    for stride, cells in ((8, 48), (16, 12), (32, 4), (64, 1)):
+        outputs[f"c{stride}"] = chance.uniform(0, 1, (cells, CLASSES)).astype(np.float32)
+        outputs[f"d{stride}"] = chance.normal(0, 1, (cells, 32)).astype(np.float32)
+    return outputs
+
+
 FED = {"fed_as": "rtmdet"}
 CASES = (
     Case("tensorflow", outputs_of("tensorflow"), {"fed_as": "tensorflow"},
@@ -76,6 +93,10 @@ CASES = (
          "--fed-as"),
     Case("yolov7-end2end", rows_of(6, 0, 1, 2, 3, 5, 4), {}, Rows("output0", END_TO_END)),
     Case("yolo-nas-flat", rows_of(6, 0, 1, 2, 3, 4, 5), FED, Rows("output0", NAS), "--fed-as"),
+    Case("rtdetr-ultralytics", in_rows(), {}, YoloV8("output0", "anchors-first", "fractions")),
+    Case("picodet", four_strides(), {"fed_as": "picodet"},
+         Nanodet(("c8", "c16", "c32", "c64"), ("d8", "d16", "d32", "d64"), (8, 16, 32, 64)),
+         "--fed-as"),
     Case("yolov6", objectness_of(1.0), {}, YoloV5("output0")),
     Case("yolo-anchors", undecoded("anchors-first"), {"anchors": "yolov5"},
          YoloAnchors(("p8", "p16", "p32"), (8, 16, 32), V5), "--anchors yolov5, yolov7"),
