@@ -31,7 +31,6 @@ class Added:
 
 
 def add_model(
-    weights: Path,
     proposal: Proposal,
     root: Path,
     settings: InferSettings,
@@ -47,7 +46,7 @@ def add_model(
     """
     manifest = proposal.manifest
     with new_folder(root, manifest.name, replace=replace) as folder:
-        write_model(folder, manifest, weights)
+        write_model(folder, manifest, proposal.graph.weights)
         chosen = {"model": manifest.name, "model_folders": (folder.parent,)}
         settings = settings.model_copy(update=chosen)
         reference = reference_for(settings, _no_asset, pictures)
@@ -55,7 +54,9 @@ def add_model(
             write_reference(folder, reference)
         backend, verdict, only_single = _try(settings, reference)
         if only_single:
-            write_model(folder, msgspec.structs.replace(manifest, max_batch=1), weights)
+            write_model(
+                folder, msgspec.structs.replace(manifest, max_batch=1), proposal.graph.weights
+            )
     return Added(root / manifest.name, backend, verdict, only_single)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,16 @@ class Graph:
     # From tensors by name to the outputs, in their order.
     run: Callable[[dict[str, Tensor]], Sequence[Tensor]] = field(repr=False)
     beside: tuple[str, ...] = ()  # files with more of the weights, in the same folder
+    anchors: str | None = None  # the name of those that the file has in it
+    notes: tuple[str, ...] = ()  # what was done to read it
+    converted: Path | None = None  # what serves instead of `path`
+    # Where that lies: it goes with the graph.
+    folder: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False)
+
+    @property
+    def weights(self) -> Path:
+        """The file that serves."""
+        return self.converted or self.path
 
     def answer(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The outputs for one picture, with the batch first even where the graph squeezes it away.

@@ -99,7 +99,7 @@ def feeding_of(form: str, wishes: Wishes, dtype: str) -> str | None:
     usual, _ = _USUAL[form]
     if form == "yolo-anchors" and isinstance(wishes.anchors, str):
         return _BY_ANCHORS.get(wishes.anchors)
-    if form == "tensorflow" and dtype == "uint8":
+    if form in ("tensorflow", "ssd") and dtype == "uint8":
         return "tensorflow"
     return usual
 

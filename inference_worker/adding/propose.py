@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from inference_worker.adding.candidate import Candidate
@@ -36,6 +36,7 @@ class Proposal:
     """A manifest and what it rests on, in lines for people."""
 
     manifest: Manifest
+    graph: Graph  # whose files are to be copied
     evidence: tuple[str, ...]
     assumptions: tuple[str, ...]
     objections: tuple[str, ...]  # against a format that the user insists on
@@ -67,6 +68,7 @@ def propose(path: Path, wishes: Wishes, pictures: Sequence[Image] = ()) -> Propo
         )
     inputs = find_inputs(graph, wishes.size)
     labels, source = _labels(graph, wishes)
+    wishes = replace(wishes, anchors=wishes.anchors or graph.anchors)
     chosen, findings = settle_format(
         graph, inputs, len(labels), wishes, pictures[:_PICTURES] or synthetic_pictures(6)[2:]
     )
@@ -77,7 +79,7 @@ def propose(path: Path, wishes: Wishes, pictures: Sequence[Image] = ()) -> Propo
         about=wishes.about or f"{chosen.name}, {size}, {len(labels)} classes",
         licence=wishes.licence or graph.metadata.get("license") or NO_LICENCE,
         origin=wishes.origin or path.name,
-        weights=(_weights(path, graph),),
+        weights=(_weights(graph),),
         input=fed(inputs, chosen, wishes),
         output=chosen.spec,
         labels=labels,
@@ -86,13 +88,15 @@ def propose(path: Path, wishes: Wishes, pictures: Sequence[Image] = ()) -> Propo
     )
     return Proposal(
         manifest,
-        (*inputs.evidence, chosen.why, *findings.evidence, source),
+        graph,
+        (*graph.notes, *inputs.evidence, chosen.why, *findings.evidence, source),
         (*assumptions(habits, wishes), *_more(manifest, inputs, chosen, wishes)),
         findings.objections,
     )
 
 
-def _weights(path: Path, graph: Graph) -> Weights:
+def _weights(graph: Graph) -> Weights:
+    path = graph.weights
     beside = tuple(Part(name, sha256_of(path.parent / name)) for name in graph.beside)
     return Weights(file=path.name, sha256=sha256_of(path), beside=beside)
 

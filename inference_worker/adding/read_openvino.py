@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import openvino as ov
 
 from inference_worker.adding.graph import Graph, Port, first_line
+from inference_worker.adding.read_tflite_ssd import converted
+from inference_worker.adding.tflite_ssd import has_operator
 from inference_worker.backends.base import Tensor
 from inference_worker.backends.signal_stack import signal_stack_kept
 from runtime.errors import UserError
@@ -28,6 +32,13 @@ _NO_OPERATOR = re.compile(r"No translator found for (\S+) node")
 
 def read_by_openvino(path: Path) -> Graph:
     """Raises UserError if OpenVINO can't run the file."""
+    if path.suffix.lower() == ".tflite" and has_operator(path):
+        folder = tempfile.TemporaryDirectory(prefix="onehertz-")
+        made, anchors, note = converted(path, folder)
+        graph = read_by_openvino(made)
+        return replace(
+            graph, path=path, converted=made, anchors=anchors, notes=(note,), folder=folder
+        )
     beside = _weights_of(path)
     try:
         with signal_stack_kept():

@@ -152,7 +152,7 @@ def add(
     if root is None and not folders:
         raise UserError("infer.model_folders is empty: name one there, or say --to FOLDER")
     added = add_model(
-        file, proposal, root or folders[0], settings.infer, replace=replace, pictures=pictures
+        proposal, root or folders[0], settings.infer, replace=replace, pictures=pictures
     )
     _tell(added, root)
 

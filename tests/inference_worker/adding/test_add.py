@@ -38,7 +38,7 @@ def add(
     def run(made: Made, *, replace: bool = False, **said: object) -> Added:
         path = saved(made)
         return add_model(
-            path, propose(path, wishes(**said)), tmp_path / "models", SETTINGS, replace=replace
+            propose(path, wishes(**said)), tmp_path / "models", SETTINGS, replace=replace
         )
 
     return run
@@ -124,7 +124,7 @@ def in_two_files(saved: Callable[[Made], Path]) -> Path:
 def test_weights_in_another_file_come_too(
     in_two_files: Path, wishes: Callable[..., Wishes], tmp_path: Path, engine: str
 ):
-    added = add_model(in_two_files, propose(in_two_files, wishes()), tmp_path / "models", SETTINGS)
+    added = add_model(propose(in_two_files, wishes()), tmp_path / "models", SETTINGS)
     names = sorted(path.name for path in added.folder.iterdir())
     assert names == ["manifest.yaml", "theirs.data", "theirs.onnx"]
     (tmp_path / "theirs.data").unlink()
@@ -135,7 +135,7 @@ def test_weights_in_another_file_come_too(
 def test_weights_in_another_file_that_were_changed_do_not_serve(
     in_two_files: Path, wishes: Callable[..., Wishes], tmp_path: Path
 ):
-    added = add_model(in_two_files, propose(in_two_files, wishes()), tmp_path / "models", SETTINGS)
+    added = add_model(propose(in_two_files, wishes()), tmp_path / "models", SETTINGS)
     data = added.folder / "theirs.data"
     data.write_bytes(data.read_bytes()[:-1] + b"x")
     with pytest.raises(UserError, match=r"theirs\.data: is not the file that mine was made for"):
@@ -170,7 +170,7 @@ def test_a_graph_that_leaves_as_many_rows_as_it_sees_things_serves(
     path.write_bytes(with_nms())
     bright = np.full((HEIGHT, WIDTH, 3), 255, dtype=np.uint8)
     said = wishes(mean=(0.0,) * 3, std=(1.0,) * 3, letterbox="none")
-    add_model(path, propose(path, said, [bright]), tmp_path / "models", SETTINGS)
+    add_model(propose(path, said, [bright]), tmp_path / "models", SETTINGS)
     detector = serving(tmp_path / "models", backend=engine)
     assert detector.backend.max_batch == 1
     # Scores are .9, .7 and .6 in the brightest light, and the graph's own threshold is .25. The
@@ -188,7 +188,7 @@ def test_a_folder_that_cannot_be_written_is_an_error_that_names_it(
     (tmp_path / "models").write_text("a file")
     path = saved(graph_of("yolov8"))
     with pytest.raises(UserError, match=r"models/mine: can't be written: (File exists|Not a dir)"):
-        add_model(path, propose(path, wishes()), tmp_path / "models", SETTINGS)
+        add_model(propose(path, wishes()), tmp_path / "models", SETTINGS)
 
 
 @pytest.mark.parametrize("name", ["../mine", "Mine", "", "a b"])
