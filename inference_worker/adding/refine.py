@@ -41,7 +41,7 @@ def refined(candidate: Candidate, answer: Answer, labels: int) -> Candidate:
     if not isinstance(spec, YoloV5 | YoloV8 | YoloV10 | Rows | Finished | BoxesScores):
         return candidate
     boxes = boxes_of(candidate, answer)
-    if not len(boxes):
+    if not boxes.any():
         return replace(candidate, missing=(*candidate.missing, _NOTHING_SEEN))
     units = "fractions" if np.abs(boxes).max() <= _FRACTIONS_UP_TO else "pixels"
     return replace(candidate, spec=msgspec.structs.replace(candidate.spec, units=units))
