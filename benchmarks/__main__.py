@@ -28,6 +28,7 @@ BENCHMARKS = (
     "restore",
     "infer",
     "engines",
+    "postprocess",
     "sql",
     "alerts",
     "produce",

@@ -10,7 +10,7 @@ import numpy as np
 from inference_worker.backends.base import Backend, Outputs, Tensor
 from inference_worker.decoders import Candidates, decoder_of
 from inference_worker.manifest import Manifest
-from inference_worker.preprocess import Image, Preprocessor, told_sizes
+from inference_worker.preprocess import Image, Preprocessor, also_told
 from runtime.errors import FatalError
 from schemas.messages import Box
 from vision.boxes import Placement, area, clip, nms
@@ -53,10 +53,10 @@ class Detector:
         self.score_threshold = score_threshold or manifest.score_threshold
         self._preprocess = Preprocessor(manifest.input)
         self._decoder = decoder_of(manifest)
-        self._sizes = manifest.input.sizes
-        others = [name for name in backend.input_names if name != self._sizes]
+        told = [*also_told(manifest.input, 1)]
+        others = [name for name in backend.input_names if name not in told]
         self._input = manifest.input.name or (others[0] if others else "")
-        named = [name for name in (self._input, self._sizes) if name is not None]
+        named = [self._input, *told]
         if sorted(backend.input_names) != sorted(named):
             raise FatalError(
                 f"{manifest.name}: its manifest names the input {' and '.join(map(repr, named))},"
@@ -89,9 +89,10 @@ class Detector:
     def prepare(self, images: Sequence[Image]) -> Prepared:
         """One batch for `run`."""
         tensor, placements = self._preprocess(images)
-        inputs: dict[str, Tensor] = {self._input: tensor}
-        if self._sizes is not None:
-            inputs[self._sizes] = told_sizes(self.manifest.input, len(images))
+        inputs: dict[str, Tensor] = {
+            self._input: tensor,
+            **also_told(self.manifest.input, len(images)),
+        }
         return Prepared(inputs, placements)
 
     def run(self, inputs: Mapping[str, Tensor]) -> Outputs:

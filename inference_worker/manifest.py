@@ -1,7 +1,7 @@
 """A model's manifest: all that is needed to feed it and to read its answers, as data.
 
 A model is a folder, `<name>/manifest.yaml`. Its weights lie beside the manifest or are an asset of
-the catalogue. The output formats are in `formats.py`.
+the catalogue. The output formats are in `formats/`.
 """
 
 from __future__ import annotations
@@ -19,17 +19,27 @@ from runtime.errors import UserError
 Side = Annotated[int, Meta(ge=1, le=8192)]
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 Name = Annotated[str, Meta(pattern=NAME_PATTERN)]
+FileName = Annotated[str, Meta(pattern=r"^[^/\\]+$")]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 Label = Annotated[str, Meta(min_length=1, max_length=64)]
 PerChannel = tuple[float, float, float]
 
 
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A file with more of a graph's weights, beside it."""
+
+    file: FileName
+    sha256: Sha256
+
+
 class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A file with the graph and its weights."""
 
-    file: Annotated[str, Meta(pattern=r"^[^/\\]+$")]
+    file: FileName
     sha256: Sha256
     asset: str | None = None  # its name in the asset catalogue; None: beside the manifest
+    # Where the weights are not in `file`: ONNX's external data, the .bin of OpenVINO.
+    beside: tuple[Part, ...] = ()
 
 
 class Letterbox(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,6 +47,13 @@ class Letterbox(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     anchor: Literal["centre", "top-left"]
     value: Annotated[int, Meta(ge=0, le=255)]  # of the padding, before mean and std
+
+
+class Given(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A further input of a graph that always gets the same: float32 (batch, values)."""
+
+    name: TensorName
+    values: Annotated[tuple[float, ...], Meta(min_length=1)]
 
 
 class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,6 +69,7 @@ class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     # Of a second tensor, int64 (batch, 2), where the graph wants one: width and height in pixels
     # of the picture that its boxes are to be for. It gets those of the input.
     sizes: TensorName | None = None
+    also: tuple[Given, ...] = ()  # further inputs, such as PaddleDetection's scale_factor
     letterbox: Letterbox | None = None  # None: a plain resize, whatever the aspect ratio
     dtype: Literal["float32", "float16", "uint8"] = "float32"  # of the tensor
 

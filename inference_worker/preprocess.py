@@ -16,12 +16,19 @@ Image = NDArray[np.uint8]
 Numbers = NDArray[np.floating | np.integer]
 
 
-def told_sizes(spec: Input, count: int) -> Tensor:
-    """What `Input.sizes` gets for `count` images: int64 (count, 2), the input's width and height.
+def also_told(spec: Input, count: int) -> dict[str, Tensor]:
+    """What a graph gets beside `count` images.
 
-    Boxes that are in pixels of this size are in pixels of the input, wherever the frame lies on it.
+    `Input.sizes`: int64 (count, 2), the input's width and height. Boxes that are in pixels of this
+    size are in pixels of the input, wherever the frame lies on it. `Input.also`: float32.
     """
-    return np.tile(np.array([spec.width, spec.height], dtype=np.int64), (count, 1))
+    told: dict[str, Tensor] = {
+        one.name: np.tile(np.array(one.values, dtype=np.float32), (count, 1)) for one in spec.also
+    }
+    if spec.sizes is not None:
+        size = np.array([spec.width, spec.height], dtype=np.int64)
+        told[spec.sizes] = np.tile(size, (count, 1))
+    return told
 
 
 class Preprocessor:

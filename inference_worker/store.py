@@ -79,17 +79,23 @@ class Store:
 
 
 def verify_weights(model: str, form: Weights, path: Path) -> None:
-    """Raises UserError if the file isn't there or isn't the one that the manifest names."""
+    """Raises UserError if a file isn't there or isn't the one that the manifest names."""
+    _verify(model, form.sha256, path)
+    for part in form.beside:
+        _verify(model, part.sha256, path.parent / part.file)
+
+
+def _verify(model: str, sha256: str, path: Path) -> None:
     try:
         found = sha256_of(path)
     except OSError as error:
         raise UserError(
             f"{path}: the weights of {model} can't be read: {error.strerror or error}"
         ) from error
-    if found != form.sha256:
+    if found != sha256:
         raise UserError(
             f"{path}: is not the file that {model} was made for: sha256 {found},"
-            f" its manifest says {form.sha256};"
+            f" its manifest says {sha256};"
             " put the right file there, or give the new one a manifest of its own"
         )
 

@@ -1,4 +1,4 @@
-"""Makes a model's folder of an ONNX file, and lets it in only after the admission test."""
+"""Makes a model's folder of somebody's file, and lets it in only after the admission test."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 
 from inference_worker.adding.folder import new_folder, write_model
-from inference_worker.adding.graph import read_graph
 from inference_worker.adding.propose import Proposal
 from inference_worker.admission import NotFit, Reference, Verdict, admit
 from inference_worker.admission.reference import write_reference
@@ -32,7 +31,6 @@ class Added:
 
 
 def add_model(
-    weights: Path,
     proposal: Proposal,
     root: Path,
     settings: InferSettings,
@@ -40,7 +38,7 @@ def add_model(
     replace: bool = False,
     pictures: Sequence[Image] = (),
 ) -> Added:
-    """Write `root / name` with a copy of the weights, tested with the engine of the settings.
+    """Write `root / name` with copies of the weights, tested with the engine of the settings.
 
     What the model sees on `pictures` is kept with it, to be compared with at every start. A graph
     that fails in batches and not alone gets `max_batch: 1` in its manifest. Raises UserError, and
@@ -48,8 +46,7 @@ def add_model(
     """
     manifest = proposal.manifest
     with new_folder(root, manifest.name, replace=replace) as folder:
-        write_model(folder, manifest, weights)
-        _check_whole(folder / manifest.weights[0].file, weights)
+        write_model(folder, manifest, proposal.graph.weights)
         chosen = {"model": manifest.name, "model_folders": (folder.parent,)}
         settings = settings.model_copy(update=chosen)
         reference = reference_for(settings, _no_asset, pictures)
@@ -57,18 +54,10 @@ def add_model(
             write_reference(folder, reference)
         backend, verdict, only_single = _try(settings, reference)
         if only_single:
-            write_model(folder, msgspec.structs.replace(manifest, max_batch=1), weights)
+            write_model(
+                folder, msgspec.structs.replace(manifest, max_batch=1), proposal.graph.weights
+            )
     return Added(root / manifest.name, backend, verdict, only_single)
-
-
-def _check_whole(copy: Path, weights: Path) -> None:
-    try:
-        read_graph(copy)
-    except UserError as error:
-        raise UserError(
-            f"{weights}: a copy of it alone can't be read: it keeps weights in other files beside"
-            " it (external data); save it as one file"
-        ) from error
 
 
 def _try(settings: InferSettings, reference: Reference) -> tuple[Backend, Verdict, str]:

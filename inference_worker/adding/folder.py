@@ -43,11 +43,14 @@ def new_folder(root: Path, name: str, *, replace: bool) -> Iterator[Path]:
 
 
 def write_model(folder: Path, manifest: Manifest, weights: Path) -> Manifest:
-    """Copy the weights, write the manifest, and read it as a worker will.
+    """Copy the weights and what lies beside them, write the manifest, and read it as a worker will.
 
     Raises UserError if it would be refused.
     """
-    shutil.copyfile(weights, folder / manifest.weights[0].file)
+    form = manifest.weights[0]
+    shutil.copyfile(weights, folder / form.file)
+    for part in form.beside:
+        shutil.copyfile(weights.parent / part.file, folder / part.file)
     (folder / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8")
     return read_manifest(folder / MANIFEST)
 

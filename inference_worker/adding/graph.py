@@ -1,26 +1,14 @@
-"""What an ONNX file says of itself, and what it answers."""
+"""What a file says of the graph in it, and what the graph answers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-import onnxruntime as ort
-
 from inference_worker.backends.base import Tensor, batch_first
 from runtime.errors import FatalError, UserError
-
-_FATAL_ONLY = 4
-# Of ONNX Runtime's names of types; a type that is not here is left as it is.
-_TYPES = {
-    "tensor(float)": "float32",
-    "tensor(float16)": "float16",
-    "tensor(uint8)": "uint8",
-    "tensor(int32)": "int32",
-    "tensor(int64)": "int64",
-}
 
 
 @dataclass(frozen=True)
@@ -37,51 +25,43 @@ class Port:
 
 @dataclass(frozen=True)
 class Graph:
-    """An ONNX file that ONNX Runtime has read."""
+    """A file that an engine has read."""
 
     path: Path
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     metadata: Mapping[str, str]
-    _session: ort.InferenceSession = field(repr=False)
+    # From tensors by name to the outputs, in their order.
+    run: Callable[[dict[str, Tensor]], Sequence[Tensor]] = field(repr=False)
+    beside: tuple[str, ...] = ()  # files with more of the weights, in the same folder
+    anchors: str | None = None  # the name of those that the file has in it
+    notes: tuple[str, ...] = ()  # what was done to read it
+    converted: Path | None = None  # what serves instead of `path`
+    # Where that lies: it goes with the graph.
+    folder: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False)
+
+    @property
+    def weights(self) -> Path:
+        """The file that serves."""
+        return self.converted or self.path
 
     def answer(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The outputs for one picture, with the batch first even where the graph squeezes it away.
 
         Raises UserError if the graph fails on it.
         """
-        names = [port.name for port in self.outputs]
         try:
-            arrays = self._session.run(names, dict(inputs))
+            arrays = self.run(dict(inputs))
             return {
-                name: batch_first(name, np.asarray(array), 1)
-                for name, array in zip(names, arrays, strict=True)
+                port.name: batch_first(port.name, array, 1)
+                for port, array in zip(self.outputs, arrays, strict=True)
             }
         except FatalError as error:
             raise UserError(f"{self.path}: {error}") from error
-        except Exception as error:  # its exceptions have no common ancestor below this one
+        except Exception as error:  # the engines' exceptions have no common ancestor below this one
             raise UserError(
                 f"{self.path}: the graph fails on a picture: {first_line(error)}"
             ) from error
-
-
-def read_graph(path: Path) -> Graph:
-    """Raises UserError if the file is no ONNX graph that ONNX Runtime can run."""
-    options = ort.SessionOptions()
-    options.log_severity_level = _FATAL_ONLY  # what is wrong is told once, by the error
-    try:
-        session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # as above
-        raise UserError(
-            f"{path}: ONNX Runtime can't read this file: {first_line(error)}"
-        ) from error
-    return Graph(
-        path,
-        tuple(map(_port, session.get_inputs())),
-        tuple(map(_port, session.get_outputs())),
-        dict(session.get_modelmeta().custom_metadata_map),
-        session,
-    )
 
 
 def shape_text(shape: tuple[int | None, ...]) -> str:
@@ -92,8 +72,3 @@ def shape_text(shape: tuple[int | None, ...]) -> str:
 def first_line(error: Exception) -> str:
     """Of what an engine says, which may be a page."""
     return next((line for line in str(error).splitlines() if line.strip()), "no reason given")
-
-
-def _port(port: ort.NodeArg) -> Port:
-    shape = tuple(size if isinstance(size, int) and size > 0 else None for size in port.shape)
-    return Port(port.name, _TYPES.get(port.type, port.type), shape)

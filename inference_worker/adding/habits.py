@@ -3,18 +3,17 @@
 The user says it, or what is usual for the format is assumed, and told. The usual, from the training
 repositories: RT-DETR, D-FINE and DEIM (plain resize, pixels / 255), YOLOX since 0.1.1 (pixels as
 OpenCV reads them), Ultralytics' YOLO and YOLOv7 (RGB / 255, centred letterbox), NanoDet (ImageNet's
-mean and deviation in BGR; `keep_ratio` is on in NanoDet, off in NanoDet-Plus).
+mean and deviation in BGR; `keep_ratio` is on in NanoDet, off in NanoDet-Plus), FastestDet and
+Yolo-FastestV2 (BGR / 255, plain resize), RTMDet (as NanoDet, letterbox at the top left).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
-import msgspec
-
-from inference_worker.formats import Detr, Nanodet, NanodetPlus, Output, YoloV5, YoloV10, Yolox
+from inference_worker.adding.wishes import Wishes
 from inference_worker.manifest import Letterbox, Nms, PerChannel
 
 _NO_MEAN: PerChannel = (0.0, 0.0, 0.0)
@@ -34,42 +33,84 @@ class Habits:
     score_threshold: float = 0.4
 
 
-@dataclass(frozen=True)
-class Wishes:
-    """What the user says of a model; None: what the graph shows, or what is usual."""
+_IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
+_IMAGENET_BGR = ((103.53, 116.28, 123.675), (57.375, 57.12, 58.395))
+_CENTRED, _CORNER = Letterbox("centre", 114), Letterbox("top-left", 114)
 
-    name: str
-    format: str | None = None
-    labels: str | None = None
-    size: tuple[int, int] | None = None  # width and height in pixels
-    colour: Literal["rgb", "bgr"] | None = None
-    mean: PerChannel | None = None
-    std: PerChannel | None = None
-    letterbox: Literal["centre", "top-left", "none"] | None = None
-    padding: int | None = None
-    nms_iou: float | None = None
-    score_threshold: float | None = None
-    licence: str | None = None
-    origin: str | None = None
-    about: str | None = None
+# What `--fed-as` takes: how the models of a repository are fed.
+FEEDINGS: dict[str, Habits] = {
+    "detr": Habits("rgb", *_IMAGENET, None, None),
+    "fastestdet": Habits("bgr", _NO_MEAN, _BY_255, None, None),
+    "mediapipe": Habits("rgb", (127.5,) * 3, (127.5,) * 3, None, None),
+    "nanodet": Habits("bgr", *_IMAGENET_BGR, Letterbox("centre", 0), None),
+    "nanodet-plus": Habits("bgr", *_IMAGENET_BGR, None, None),
+    "picodet": Habits("rgb", *_IMAGENET, None, None),
+    "rtdetr": Habits("rgb", _NO_MEAN, _BY_255, None, None),
+    "rtmdet": Habits("bgr", *_IMAGENET_BGR, _CORNER, None),
+    "tensorflow": Habits("rgb", _NO_MEAN, _AS_IS, None, None),
+    "ultra-light-face": Habits("rgb", (127.0,) * 3, (128.0,) * 3, None, None),
+    "ultralytics": Habits("rgb", _NO_MEAN, _BY_255, _CENTRED, None),
+    "yolox": Habits("bgr", _NO_MEAN, _AS_IS, _CORNER, None),
+}
+# By format: how it is usually fed, None where that differs from repository to repository; and the
+# IoU of suppression, None where there is none.
+_USUAL: dict[str, tuple[str | None, float | None]] = {
+    "boxes-scores": (None, 0.5),
+    "detr": ("rtdetr", None),
+    "detr-sigmoid": (None, None),
+    "detr-softmax": ("detr", None),
+    "fastestdet": ("fastestdet", 0.45),
+    "finished": (None, None),
+    "finished-yxyx": (None, None),
+    "nanodet": ("nanodet", 0.6),
+    "nanodet-plus": ("nanodet-plus", 0.6),
+    "paddle": (None, None),
+    "picodet": (None, 0.6),
+    # Its queries need no suppression; the format may have some, so it gets what takes off doubles.
+    "rtdetr-ultralytics": ("rtdetr", 0.9),
+    "ssd": (None, 0.5),
+    "tensorflow": (None, None),
+    "yolo-anchors": (None, 0.6),
+    "yolo-nas-flat": (None, None),
+    "yolov10": ("ultralytics", None),
+    "yolov5": ("ultralytics", 0.6),
+    "yolov6": ("ultralytics", 0.65),
+    "yolov7-end2end": ("ultralytics", None),
+    "yolov8": ("ultralytics", 0.7),
+    "yolov8-anchors-first": ("ultralytics", 0.7),
+    "yolox": ("yolox", 0.65),
+    "yolox-decoded": ("yolox", 0.65),
+}
+_BY_ANCHORS = {
+    "yolov5": "ultralytics",
+    "yolov7": "ultralytics",
+    "yolov7-tiny": "ultralytics",
+    "yolo-fastestv2": "fastestdet",
+}
 
 
-_ULTRALYTICS = Habits("rgb", _NO_MEAN, _BY_255, Letterbox("centre", 114), Nms(iou_threshold=0.7))
-_NANODET = Habits(
-    "bgr",
-    (103.53, 116.28, 123.675),
-    (57.375, 57.12, 58.395),
-    Letterbox("centre", 0),
-    Nms(iou_threshold=0.6),
-)
+def feeding_of(form: str, wishes: Wishes, dtype: str) -> str | None:
+    """The name in FEEDINGS that a format is fed as; None: nothing tells.
+
+    `dtype`: of the input. A graph that takes whole bytes does the arithmetic itself.
+    """
+    if wishes.fed_as is not None:
+        return wishes.fed_as
+    usual, _ = _USUAL[form]
+    if form == "yolo-anchors" and isinstance(wishes.anchors, str):
+        return _BY_ANCHORS.get(wishes.anchors)
+    if form in ("tensorflow", "ssd") and dtype == "uint8":
+        return "tensorflow"
+    return usual
 
 
-def habits_of(spec: Output, wishes: Wishes) -> Habits:
+def habits_of(form: str, wishes: Wishes, dtype: str) -> Habits:
     """The usual ones of an output format, but for what the user says."""
-    usual = _usual(spec)
-    nms = usual.nms
+    usual = FEEDINGS[feeding_of(form, wishes, dtype) or "tensorflow"]
+    _, overlap = _USUAL[form]
+    nms = None if overlap is None else Nms(iou_threshold=overlap)
     if nms is not None and wishes.nms_iou is not None:
-        nms = msgspec.structs.replace(nms, iou_threshold=wishes.nms_iou)
+        nms = Nms(iou_threshold=wishes.nms_iou)
     return Habits(
         colour=wishes.colour or usual.colour,
         mean=wishes.mean or usual.mean,
@@ -82,12 +123,8 @@ def habits_of(spec: Output, wishes: Wishes) -> Habits:
 
 def assumptions(habits: Habits, wishes: Wishes) -> Iterator[str]:
     """A line for each habit that the user did not speak of, with the flag that changes it."""
-    if wishes.colour is None:
-        yield f"colours in the order {habits.colour.upper()} (--colour)"
-    if wishes.mean is None or wishes.std is None:
-        yield f"pixels: {_scale(habits.mean, habits.std)} (--mean, --std)"
-    if wishes.letterbox is None:
-        yield f"{_resize(habits.letterbox)} (--letterbox, --padding)"
+    if wishes.fed_as is None:
+        yield from _fed(habits, wishes)
     if habits.nms is not None and wishes.nms_iou is None:
         yield (
             f"of boxes of one class that overlap by more than {habits.nms.iou_threshold} (IoU)"
@@ -97,23 +134,13 @@ def assumptions(habits: Habits, wishes: Wishes) -> Iterator[str]:
         yield f"boxes count from a score of {habits.score_threshold} on (--score-threshold)"
 
 
-def _usual(spec: Output) -> Habits:
-    match spec:
-        case Detr():
-            return Habits("rgb", _NO_MEAN, _BY_255, None, None)
-        case Yolox():
-            corner = Letterbox("top-left", 114)
-            return Habits("bgr", _NO_MEAN, _AS_IS, corner, Nms(iou_threshold=0.65))
-        case Nanodet():
-            return _NANODET
-        case NanodetPlus():
-            return replace(_NANODET, letterbox=None)
-        case YoloV5():
-            return replace(_ULTRALYTICS, nms=Nms(iou_threshold=0.6))
-        case YoloV10():
-            return replace(_ULTRALYTICS, nms=None)
-        case _:
-            return _ULTRALYTICS
+def _fed(habits: Habits, wishes: Wishes) -> Iterator[str]:
+    if wishes.colour is None:
+        yield f"colours in the order {habits.colour.upper()} (--colour)"
+    if wishes.mean is None or wishes.std is None:
+        yield f"pixels: {_scale(habits.mean, habits.std)} (--mean, --std)"
+    if wishes.letterbox is None:
+        yield f"{_resize(habits.letterbox)} (--letterbox, --padding)"
 
 
 def _letterbox(usual: Letterbox | None, wishes: Wishes) -> Letterbox | None:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
+from inference_worker.adding.candidate import base_name
 from inference_worker.adding.graph import Graph, Port
+from inference_worker.manifest import Given
 from runtime.errors import UserError
 
+# PaddleDetection's further inputs, for a picture that fills the input: height and width of the
+# input; by how much the picture was scaled, down and across. Boxes are then in pixels of the input.
+_PADDLE: dict[str, Callable[[int, int], tuple[float, float]]] = {
+    "im_shape": lambda width, height: (float(height), float(width)),
+    "scale_factor": lambda width, height: (1.0, 1.0),  # noqa: ARG005
+}
 _FLOATS_AND_BYTES = ("float32", "float16", "uint8")
 
 
@@ -23,6 +31,7 @@ class Inputs:
     layout: Literal["nchw", "nhwc"]
     dtype: Literal["float32", "float16", "uint8"]
     sizes: str | None
+    also: tuple[Given, ...]
     evidence: tuple[str, ...]
 
 
@@ -34,15 +43,23 @@ def find_inputs(graph: Graph, size: tuple[int, int] | None) -> Inputs:
     """
     pictures = [p for p in graph.inputs if len(p.shape) == 4 and p.dtype in _FLOATS_AND_BYTES]
     sizes = [p for p in graph.inputs if p.dtype == "int64" and p.shape[1:] == (2,)]
-    if len(pictures) != 1 or len(sizes) > 1 or len(graph.inputs) > 1 + len(sizes):
+    paddle = [p for p in graph.inputs if base_name(p.name) in _PADDLE and p.shape[1:] == (2,)]
+    known = 1 + len(sizes) + len(paddle)
+    if len(pictures) != 1 or len(sizes) > 1 or len(graph.inputs) > known:
         raise UserError(
             f"{graph.path}: its inputs are {', '.join(map(str, graph.inputs))}; can be served: one"
             " for pictures with four axes (float32, float16 or uint8), and beside it at most one"
-            " for the picture's size, int64 [any, 2]"
+            " for the picture's size, int64 [any, 2], or PaddleDetection's im_shape, scale_factor"
         )
     (port,) = pictures
+    if port.shape[0] not in (None, 1):
+        raise UserError(
+            f"{graph.path}: its input {port} is made for batches of exactly {port.shape[0]};"
+            " export it with a batch of 1, or with a dynamic one"
+        )
     layout, height, width = _axes(graph, port)
     width, height, evidence = _size(graph, (width, height), size)
+    also = tuple(Given(p.name, _PADDLE[base_name(p.name)](width, height)) for p in paddle)
     return Inputs(
         name=port.name,
         width=width,
@@ -50,9 +67,11 @@ def find_inputs(graph: Graph, size: tuple[int, int] | None) -> Inputs:
         layout=layout,
         dtype=cast(Literal["float32", "float16", "uint8"], port.dtype),
         sizes=sizes[0].name if sizes else None,
+        also=also,
         evidence=(
             f"input {port}: {layout}, {evidence}",
             *(f"input {one}: width and height of the picture" for one in sizes),
+            *(f"input {one.name!r}: always {one.values}, as in PaddleDetection" for one in also),
         ),
     )
 
@@ -94,7 +113,8 @@ def _size(
 def _exported_size(metadata: Mapping[str, str]) -> tuple[int, int] | None:
     """Width and height from Ultralytics' `imgsz`, which has the height first."""
     try:
-        height, width = ast.literal_eval(metadata.get("imgsz", ""))
+        found = ast.literal_eval(metadata.get("imgsz", ""))
+        height, width = (found, found) if isinstance(found, int) else found
     except (ValueError, SyntaxError, TypeError):
         return None
     return (width, height) if isinstance(width, int) and isinstance(height, int) else None

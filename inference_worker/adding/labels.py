@@ -23,6 +23,15 @@ COCO = (
     "teddy bear", "hair drier", "toothbrush",
 )  # fmt: skip
 
+# Numbers of COCO's annotation files, of 90, that no class has. TensorFlow's models and DETR have a
+# place for them.
+_LEFT_OUT = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
+
+
+def _coco90() -> tuple[str, ...]:
+    labels = iter(COCO)
+    return tuple(f"unused {n}" if n in _LEFT_OUT else next(labels) for n in range(1, 91))
+
 
 def labels_in_metadata(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
     """`names` as Ultralytics writes them, {0: 'person', …} or ['person', …]; None: none there."""
@@ -38,12 +47,15 @@ def labels_in_metadata(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
 
 
 def read_labels(source: str) -> tuple[str, ...]:
-    """`coco`, or a text file with one label per line, in the order of the classes from 0.
+    """`coco`, `coco90` (its 90 numbers from 1, with those that no class has), or a text file.
 
-    Raises UserError if the file can't be read, has an empty line or too long a label.
+    The file has one label per line, in the order of the classes. Raises UserError if it can't be
+    read, has an empty line or too long a label.
     """
     if source == "coco":
         return COCO
+    if source == "coco90":
+        return _coco90()
     try:
         lines = Path(source).read_text(encoding="utf-8").rstrip().splitlines()
     except (OSError, UnicodeDecodeError) as error:

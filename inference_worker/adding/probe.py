@@ -6,139 +6,177 @@ on the grid rise from cell to cell, scores after the sigmoid lie between 0 and 1
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from inference_worker.adding.recognise import Candidate
-from inference_worker.decoders.grid import make_grid
-from inference_worker.formats import Detr, Nanodet, NanodetPlus, Ssd, YoloV5, YoloV8, YoloV10, Yolox
+from inference_worker import formats
+from inference_worker.adding import values
+from inference_worker.adding.answer import Answer, floats
+from inference_worker.adding.candidate import Candidate
+from inference_worker.adding.refine import boxes_of, columns_of, counted, objects
+from inference_worker.adding.values import Findings, against
 
-Floats = NDArray[np.floating]
-Answer = Mapping[str, NDArray[np.generic]]  # outputs for one picture, without the batch
-
-# Correlation of centres with the cells that they should lie on. Seen on YOLOX-nano, a person
-# detector of the same head and NanoDet, on seven pictures each: .97 and more on the grid, .13 and
-# less before they are put on it.
-_ON_GRID, _OFF_GRID = 0.9, 0.5
-_TOLERANCE = 1e-3  # of scores, for float16
-
-
-@dataclass(frozen=True)
-class Findings:
-    """What speaks for a format, and what against it."""
-
-    evidence: tuple[str, ...] = ()
-    objections: tuple[str, ...] = ()
+Size = tuple[int, int]
+# Of an objectness that only fills its place, as YOLOv6 has it, the distance from 1.
+_ALL_ONE = 1e-3
+# Logits and offsets of heads stay within; what is beyond is decoded already.
+_LARGEST_RAW = 60.0
 
 
-def probe(candidate: Candidate, answer: Answer, size: tuple[int, int], labels: int) -> Findings:
+def probe(candidate: Candidate, answer: Answer, size: Size, labels: int) -> Findings:
     """Hold an answer against a format. `size`: width and height of the input in pixels."""
-    spec = candidate.spec
-    found: list[Findings] = [_finite(answer)]
-    match spec:
-        case Detr():
-            found.append(_scores(answer[spec.scores]))
-            found.append(_corner_boxes(answer[spec.boxes], size))
-            found.append(_class_numbers(answer[spec.labels], labels))
-        case YoloV10():
-            rows = _floats(answer[spec.output])
-            found.append(_scores(rows[:, 4]))
-            found.append(_corner_boxes(rows[:, :4], size))
-            found.append(_class_numbers(rows[:, 5], labels))
-        case Yolox() | YoloV5():
-            rows = _floats(answer[spec.output])
-            found.append(_scores(rows[:, 4:]))
-            found.append(_centred_boxes(rows[:, :4], candidate, size))
-        case YoloV8():
-            rows = _floats(answer[spec.output])
-            rows = rows.T if spec.layout == "values-first" else rows
-            found.append(_scores(rows[:, 4:]))
-            found.append(_centred_boxes(rows[:, :4], candidate, size))
-        case Nanodet():
-            found += [_scores(answer[name]) for name in spec.scores]
-        case NanodetPlus():
-            found.append(_scores(answer[spec.output][:, :labels]))
-        case Ssd():
-            pass  # its scores are before the sigmoid, its boxes against anchors: any number will do
+    checks = _CHECKS[type(candidate.spec)]
+    found = [values.finite(answer), *checks(candidate, candidate.spec, answer, size, labels)]
     return Findings(
         tuple(dict.fromkeys(text for one in found for text in one.evidence)),
         tuple(dict.fromkeys(text for one in found for text in one.objections)),
     )
 
 
-def _floats(array: NDArray[np.generic]) -> Floats:
-    return array.astype(np.float64)
+Check = Callable[[Candidate, Any, Answer, Size, int], Iterator[Findings]]
 
 
-def _finite(answer: Answer) -> Findings:
-    bad = [name for name, array in answer.items() if not np.isfinite(_floats(array)).all()]
-    return Findings(objections=tuple(f"{name!r} has numbers that are not finite" for name in bad))
+def _detr(
+    _: Candidate, spec: formats.Detr, answer: Answer, size: Size, labels: int
+) -> Iterator[Findings]:
+    yield values.scores(answer[spec.scores])
+    yield values.corner_boxes(floats(answer[spec.boxes]), size, "pixels")
+    yield values.class_numbers(answer[spec.labels], labels)
 
 
-def _scores(array: NDArray[np.generic]) -> Findings:
-    scores = _floats(array)
-    low, high = scores.min(initial=0.0), scores.max(initial=0.0)
-    if low < -_TOLERANCE or high > 1 + _TOLERANCE:
-        text = f"what should be scores lies between {low:.3g} and {high:.3g}, not within 0 and 1"
-        return Findings(objections=(text,))
-    return Findings(evidence=("scores lie within 0 and 1",))
+def _queries(
+    _: Candidate, spec: formats.DetrLogits, answer: Answer, size: Size, labels: int
+) -> Iterator[Findings]:
+    logits = floats(answer[spec.logits])
+    yield values.sized_boxes(floats(answer[spec.boxes]), size, "fractions")
+    if logits.min() >= 0 and logits.max() <= 1:
+        yield against("its logits lie within 0 and 1: they are scores already")
+    if logits.shape[1] == labels:
+        return
+    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+    nothing = float(np.median(weights[:, -1] / weights.sum(axis=1)))
+    seen = f"by a softmax half of the queries have {nothing:.2f} or more of no object"
+    if (spec.activation == "softmax") == (nothing > 0.5):
+        yield Findings(evidence=(seen,))
+    else:
+        yield against(seen)
 
 
-def _class_numbers(array: NDArray[np.generic], labels: int) -> Findings:
-    classes = _floats(array)
-    if not np.array_equal(classes, np.rint(classes)):
-        return Findings(objections=("what should be class numbers are no whole numbers",))
-    low, high = classes.min(initial=0.0), classes.max(initial=0.0)
-    if low < 0 or high >= labels:
-        text = f"class numbers from {low:.0f} to {high:.0f} do not fit {labels} labels"
-        return Findings(objections=(text,))
-    return Findings(evidence=(f"class numbers are whole, {high:.0f} at most",))
+def _rows(
+    candidate: Candidate, spec: formats.YoloV10 | formats.Rows, answer: Answer, size: Size, n: int
+) -> Iterator[Findings]:
+    columns, rows = columns_of(spec), objects(spec, answer)
+    first = spec.first_class if isinstance(spec, formats.Rows) else 0
+    yield values.scores(rows[:, columns.index("score")])
+    yield values.corner_boxes(boxes_of(candidate, answer), size, spec.units)
+    yield values.class_numbers(rows[:, columns.index("class")], n, first)
+    if "image" in columns and rows[:, columns.index("image")].any():
+        yield against("what should be the picture's number is not 0")
 
 
-def _corner_boxes(array: NDArray[np.generic], size: tuple[int, int]) -> Findings:
-    boxes = _floats(array)
-    ordered = ((boxes[:, 2] >= boxes[:, 0]) & (boxes[:, 3] >= boxes[:, 1])).mean()
-    if ordered < 0.99:
-        text = f"only {ordered:.0%} of the boxes have their second corner right of and below"
-        return Findings(objections=(f"{text} the first",))
-    return _in_pixels(boxes, size, "boxes have two corners")
+def _finished(
+    candidate: Candidate, spec: formats.Finished, answer: Answer, size: Size, labels: int
+) -> Iterator[Findings]:
+    some = counted(spec, answer)
+    scores = answer[spec.scores] if spec.scores else answer[spec.boxes][:, 4]
+    yield values.scores(scores[some])
+    yield values.corner_boxes(boxes_of(candidate, answer), size, spec.units)
+    yield values.class_numbers(answer[spec.classes][some], labels, spec.first_class)
 
 
-def _centred_boxes(boxes: Floats, candidate: Candidate, size: tuple[int, int]) -> Findings:
-    follows = _follows_grid(boxes[:, :2], candidate, size)
-    seen = f"centres follow the grid with a correlation of {follows:.2f}"
-    if isinstance(candidate.spec, Yolox) and not candidate.spec.decoded:
-        if follows > _OFF_GRID:
-            return Findings(objections=(f"{seen}: they are put on it already",))
-        return Findings(evidence=(f"{seen}: they are still to be put on it",))
-    if follows < _ON_GRID:
-        return Findings(objections=(f"{seen}: they are not on it",))
-    corners = ((boxes[:, 2] >= boxes[:, 0]) & (boxes[:, 3] >= boxes[:, 1])).mean()
-    if corners > 0.9:  # of boxes with a size, .03 to .19 on the same models
-        return Findings(objections=("boxes look like two corners, not like centre and size",))
-    return _in_pixels(boxes, size, seen)
+def _boxes_scores(
+    candidate: Candidate, spec: formats.BoxesScores, answer: Answer, size: Size, _: int
+) -> Iterator[Findings]:
+    yield values.scores(answer[spec.scores])
+    check = values.corner_boxes if spec.order == "xyxy" else values.sized_boxes
+    yield check(boxes_of(candidate, answer), size, spec.units)
 
 
-def _in_pixels(boxes: Floats, size: tuple[int, int], seen: str) -> Findings:
-    largest = boxes[:, :2].max(initial=0.0)
-    if largest <= 2.0:
-        text = f"boxes are in fractions of the picture ({largest:.2f} at most), not in pixels"
-        return Findings(objections=(text,))
-    if largest > 2 * max(size):
-        return Findings(objections=(f"boxes reach to {largest:.0f}, far beyond the input",))
-    return Findings(evidence=(f"{seen}, in pixels",))
+def _yolox(
+    candidate: Candidate, spec: formats.Yolox, answer: Answer, size: Size, _: int
+) -> Iterator[Findings]:
+    rows = floats(answer[spec.output])
+    yield values.scores(rows[:, 4:])
+    yield values.centred_boxes(rows[:, :4], candidate, size, "pixels")
+    if spec.decoded and (np.abs(rows[:, 4] - 1) < _ALL_ONE).all():
+        yield against("objectness is 1 everywhere, as in YOLOv6")
 
 
-def _follows_grid(centres: Floats, candidate: Candidate, size: tuple[int, int]) -> float:
-    """The lower one of the correlations of x and of y with the cells' places."""
-    parts = []
-    for stride in candidate.strides:
-        points, strides = make_grid([stride], *size)
-        parts.append(np.tile(points * strides, (candidate.per_cell, 1)))
-    places = np.concatenate(parts)
-    if (centres.std(axis=0) == 0).any():
-        return 0.0
-    return float(min(np.corrcoef(places[:, axis], centres[:, axis])[0, 1] for axis in (0, 1)))
+def _yolov5(
+    candidate: Candidate, spec: formats.YoloV5, answer: Answer, size: Size, _: int
+) -> Iterator[Findings]:
+    rows = floats(answer[spec.output])
+    yield values.scores(rows[:, 4:])
+    yield values.centred_boxes(rows[:, :4], candidate, size, spec.units)
+    if candidate.name == "yolov6" and not (np.abs(rows[:, 4] - 1) < _ALL_ONE).all():
+        yield against("objectness is not 1 everywhere, as it is in YOLOv6")
+
+
+def _yolov8(
+    candidate: Candidate, spec: formats.YoloV8, answer: Answer, size: Size, _: int
+) -> Iterator[Findings]:
+    rows = floats(answer[spec.output])
+    rows = rows.T if spec.layout == "values-first" else rows
+    yield values.scores(rows[:, 4:])
+    if candidate.strides:
+        yield values.centred_boxes(rows[:, :4], candidate, size, spec.units)
+    else:
+        yield values.sized_boxes(rows[:, :4], size, spec.units)
+
+
+def _nanodet(
+    _: Candidate, spec: formats.Nanodet, answer: Answer, __: Size, ___: int
+) -> Iterator[Findings]:
+    yield from (values.scores(answer[name]) for name in spec.scores)
+
+
+def _nanodet_plus(
+    _: Candidate, spec: formats.NanodetPlus, answer: Answer, __: Size, labels: int
+) -> Iterator[Findings]:
+    yield values.scores(answer[spec.output][:, :labels])
+
+
+def _fastestdet(
+    _: Candidate, spec: formats.FastestDet, answer: Answer, __: Size, ___: int
+) -> Iterator[Findings]:
+    raw = floats(answer[spec.output])
+    yield values.scores(raw[0])
+    yield values.scores(raw[5:])
+    if np.abs(raw[5:].sum(axis=0) - 1).max() < 0.02:
+        yield Findings(evidence=("the classes of each cell add up to 1",))
+    else:
+        yield against("the classes of a cell do not add up to 1")
+
+
+def _anchors(
+    _: Candidate, spec: formats.YoloAnchors, answer: Answer, __: Size, ___: int
+) -> Iterator[Findings]:
+    largest = max(float(np.abs(floats(answer[name])).max()) for name in spec.outputs)
+    if largest > _LARGEST_RAW:
+        yield against(f"has numbers of {largest:.0f}: its boxes are decoded already")
+
+
+def _ssd(_: Candidate, spec: formats.Ssd, answer: Answer, __: Size, ___: int) -> Iterator[Findings]:
+    boxes = floats(answer[spec.boxes])
+    if boxes.min() >= -0.5 and boxes.max() <= 1.5:
+        yield against("its boxes lie on the picture: they are decoded already")
+
+
+_CHECKS: dict[type, Check] = {
+    formats.Detr: _detr,
+    formats.DetrLogits: _queries,
+    formats.YoloV10: _rows,
+    formats.Rows: _rows,
+    formats.Finished: _finished,
+    formats.BoxesScores: _boxes_scores,
+    formats.Yolox: _yolox,
+    formats.YoloV5: _yolov5,
+    formats.YoloV8: _yolov8,
+    formats.Nanodet: _nanodet,
+    formats.NanodetPlus: _nanodet_plus,
+    formats.FastestDet: _fastestdet,
+    formats.YoloAnchors: _anchors,
+    formats.Ssd: _ssd,
+}

@@ -35,6 +35,8 @@ class YoloAnchorsDecoder:
         self._labels = labels
         self._scale = scale_of(width, height)
         self._cells = spec.cells(width, height)
+        places = [spec.per_cell * rows * columns for rows, columns in self._cells]
+        self._starts = [sum(places[:head]) for head in range(len(places) + 1)]
         self._anchors = np.array(spec.anchors, dtype=np.float32).reshape(-1, spec.per_cell, 2)
 
     def decode(self, outputs: Mapping[str, Floats], score_floor: float) -> list[Candidates]:
@@ -84,9 +86,14 @@ class YoloAnchorsDecoder:
 
     def _values(self, outputs: Mapping[str, Floats], head: int) -> Floats:
         """A view (batch, anchors, rows, columns, 5 + classes) of one stride's output."""
-        spec, name = self._spec, self._spec.outputs[head]
+        spec = self._spec
         rows, columns = self._cells[head]
         per_cell, values = spec.per_cell, 5 + self._labels
+        if spec.layout == "joined":
+            raw = output_of(outputs, spec.outputs[0], self._starts[-1], values)
+            part = raw[:, self._starts[head] : self._starts[head + 1]]
+            return part.reshape(-1, per_cell, rows, columns, values)
+        name = spec.outputs[head]
         if spec.layout == "anchors-first":
             return output_of(outputs, name, per_cell, rows, columns, values)
         if spec.layout == "values-first":

@@ -1,4 +1,4 @@
-"""Raw SSD heads: boxes coded against anchors, class scores before the sigmoid.
+"""Raw SSD heads: boxes coded against anchors, class scores.
 
 Anchors and box coding: Liu et al., "SSD: Single Shot MultiBox Detector" (2016), section 2.2, with
 the order of anchors and the interpolated anchor of TensorFlow's Object Detection API.
@@ -78,9 +78,10 @@ class SsdDecoder:
         logits = raw[..., self._first :]
         # The floor in logits: the sigmoid is then due for the few anchors that pass, not for all.
         best = logits.max(axis=2)
-        image, anchor = np.nonzero(best > logit(score_floor))
+        done = self._spec.activated
+        image, anchor = np.nonzero(best > (score_floor if done else logit(score_floor)))
         boxes = self._decode_boxes(encodings[image, anchor], self._anchors[anchor])
-        scores = sigmoid(best[image, anchor])
+        scores = best[image, anchor] if done else sigmoid(best[image, anchor])
         classes = logits[image, anchor].argmax(axis=1)
         return by_image(len(encodings), image, boxes, scores, classes)
 

@@ -29,13 +29,14 @@ class SsdAnchors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Ssd(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="format", tag="ssd"):
-    """Raw SSD heads: box offsets against anchors, class scores before the sigmoid."""
+    """Raw SSD heads: box offsets against anchors, class scores."""
 
     boxes: str  # tensor (batch, anchors, 4): y x height width, against the anchor
     scores: str  # tensor (batch, anchors, classes)
     anchors: SsdAnchors
     box_scales: tuple[float, float, float, float] = (10.0, 10.0, 5.0, 5.0)
     background: bool = True  # class 0 is "nothing", labels begin at class 1
+    activated: bool = False  # whether the graph has done the sigmoid
 
     def __post_init__(self) -> None:
         if any(value <= 0 for value in self.box_scales):
@@ -55,8 +56,9 @@ class YoloAnchors(
     # Of each stride the widths and heights of its anchors in pixels: width, height, width …
     anchors: Annotated[tuple[tuple[Side, ...], ...], Meta(min_length=1)]
     # Tensor (batch, anchors, rows, columns, values), (batch, anchors * values, rows, columns)
-    # or (batch, rows, columns, anchors * values).
-    layout: Literal["anchors-first", "values-first", "values-last"] = "anchors-first"
+    # or (batch, rows, columns, anchors * values); joined: one output for all strides, in their
+    # order, (batch, anchors * rows * columns, values) of the first kind.
+    layout: Literal["anchors-first", "values-first", "values-last", "joined"] = "anchors-first"
     # v5, v7: centre 2 s - 0.5, side 4 s² anchors, s after the sigmoid; v3: centre s, side exp.
     coding: Literal["yolov5", "yolov3"] = "yolov5"
     activated: bool = False  # whether the graph has done the sigmoid
@@ -64,7 +66,8 @@ class YoloAnchors(
     shared_classes: bool = False
 
     def __post_init__(self) -> None:
-        if not len(self.outputs) == len(self.strides) == len(self.anchors):
+        outputs = 1 if self.layout == "joined" else len(self.strides)
+        if (len(self.outputs), len(self.anchors)) != (outputs, len(self.strides)):
             raise ValueError("`outputs`, `strides` and `anchors` must be equally many")
         if len({len(sides) for sides in self.anchors}) != 1 or len(self.anchors[0]) % 2:
             raise ValueError("`anchors` must have the same number of widths and heights per stride")

@@ -13,7 +13,7 @@ from inference_worker.backends.base import EngineOptions, Tensor
 from inference_worker.backends.choice import Engine, Place, open_backend
 from inference_worker.detector import Boxes, Detector
 from inference_worker.manifest import Manifest
-from inference_worker.preprocess import Image, Preprocessor, told_sizes
+from inference_worker.preprocess import Image, Preprocessor, also_told
 from inference_worker.quantising.calibration import Range
 from inference_worker.quantising.graph import quantised
 from inference_worker.quantising.recipes import Recipe
@@ -38,14 +38,11 @@ def feeds(
     manifest: Manifest, names: Sequence[str], pictures: Sequence[Image]
 ) -> Iterator[Mapping[str, Tensor]]:
     """What the graph is given for each picture. `names`: of its inputs."""
-    preprocess, sizes = Preprocessor(manifest.input), manifest.input.sizes
-    own = manifest.input.name or next(name for name in names if name != sizes)
+    preprocess, told = Preprocessor(manifest.input), also_told(manifest.input, 1)
+    own = manifest.input.name or next(name for name in names if name not in told)
     for picture in pictures:
         tensor, _ = preprocess([picture])
-        feed: dict[str, Tensor] = {own: tensor}
-        if sizes is not None:
-            feed[sizes] = told_sizes(manifest.input, 1)
-        yield feed
+        yield {own: tensor, **told}
 
 
 class Trials:

@@ -1,4 +1,4 @@
-"""`onehertz models add`: a model of an ONNX file."""
+"""`onehertz models add`: a model of somebody's file."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from pathlib import Path
 import click
 
 from inference_worker.adding.add import Added, add_model
+from inference_worker.adding.by_anchors import SSD_PRESETS, YOLO_PRESETS
 from inference_worker.adding.folder import manifest_text
-from inference_worker.adding.habits import Wishes
+from inference_worker.adding.habits import FEEDINGS
 from inference_worker.adding.propose import Proposal, propose
 from inference_worker.adding.recognise import FORMATS
+from inference_worker.adding.wishes import Wishes
 from onehertz.cli.models.known_frames import known_frames
 from onehertz.cli.models.wording import compared, passed
 from onehertz.cli.options import with_settings
@@ -48,6 +50,27 @@ class _Size(click.ParamType):
         return int(found[1]), int(found[2])
 
 
+class _Anchors(click.ParamType):
+    """A preset's name, or a file with the widths and heights of each stride in a line."""
+
+    name = "preset|file"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | tuple[tuple[float, ...], ...]:
+        text = str(value)
+        if text in YOLO_PRESETS or text in SSD_PRESETS:
+            return text
+        try:
+            lines = Path(text).read_text(encoding="utf-8").split("\n")
+            rows = [re.split(r"[\s,]+", line.strip(" ,[]")) for line in lines if line.strip(" ,[]")]
+            return tuple(tuple(map(float, row)) for row in rows)
+        except (OSError, ValueError) as error:
+            presets = ", ".join((*YOLO_PRESETS, *SSD_PRESETS))
+            message = f"{text!r} is neither one of {presets} nor a file of numbers: {error}"
+            self.fail(message, param, ctx)
+
+
 @click.command(
     "add", epilog="Example: onehertz models add yolox_s.onnx --name yolox-s --labels coco"
 )
@@ -55,8 +78,21 @@ class _Size(click.ParamType):
 @with_settings
 @click.option("--name", required=True, help="What the model is to be called.")
 @click.option("--format", type=click.Choice(FORMATS), help="Of its outputs, where they don't tell.")
-@click.option("--labels", help="coco, or a file with one label per line; default: the metadata's.")
+@click.option(
+    "--labels",
+    help="coco, coco90 (with the numbers that COCO left out), or a file with one label per line;"
+    " default: the metadata's.",
+)
 @click.option("--size", type=_Size(), help="Of the input, where the graph takes any.")
+@click.option("--anchors", type=_Anchors(), help="Of heads that the graph leaves undecoded.")
+@click.option(
+    "--first-class", type=click.IntRange(0, 1), help="The number that the graph gives to the first."
+)
+@click.option(
+    "--fed-as",
+    type=click.Choice(tuple(FEEDINGS)),
+    help="Fed as the models of this repository are: colours, scale and shape.",
+)
 @click.option("--colour", type=click.Choice(["rgb", "bgr"]), help="Order of the channels.")
 @click.option("--mean", type=_Numbers(), help="Taken off pixels of 0 to 255, in that order.")
 @click.option("--std", type=_Numbers(), help="Then divided by, in that order.")
@@ -97,12 +133,16 @@ def add(
     dry_run: bool,
     **wishes: object,
 ) -> None:
-    """Make a model of FILE, an ONNX detector: look at its graph, test it, write its folder.
+    """Make a model of FILE, a detector: look at its graph, test it, write its folder.
+
+    FILE is ONNX, TFLite, a frozen graph of TensorFlow (.pb) or OpenVINO's (.xml).
 
     Says what it rests on, and what it assumes because no graph can tell. Where the outputs fit
     several formats or none it says what it saw, writes nothing and ends with exit code 2.
     """
-    proposal = propose(file, Wishes(**wishes))  # type: ignore[arg-type] # as click has checked them
+    pictures = known_frames(frames)
+    said = Wishes(**wishes)  # type: ignore[arg-type] # as click has checked them
+    proposal = propose(file, said, pictures)
     if dry_run:
         click.echo(manifest_text(proposal.manifest), nl=False)
         _explain(proposal, to_stderr=True)
@@ -111,9 +151,8 @@ def add(
     folders = settings.infer.model_folders
     if root is None and not folders:
         raise UserError("infer.model_folders is empty: name one there, or say --to FOLDER")
-    pictures = known_frames(frames)
     added = add_model(
-        file, proposal, root or folders[0], settings.infer, replace=replace, pictures=pictures
+        proposal, root or folders[0], settings.infer, replace=replace, pictures=pictures
     )
     _tell(added, root)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from inference_worker.adding.habits import Wishes
+from inference_worker.adding.wishes import Wishes
 from tests.inference_worker.adding.graphs import LABELS, Made
 
 

@@ -10,13 +10,22 @@ import onnx
 import pytest
 
 from inference_worker.adding.add import Added, add_model
-from inference_worker.adding.habits import Wishes
 from inference_worker.adding.propose import propose
+from inference_worker.adding.wishes import Wishes
 from inference_worker.loading import load_detector
 from inference_worker.settings import InferSettings
 from inference_worker.store import Store
 from runtime.errors import UserError
-from tests.inference_worker.adding.graphs import Made, graph_of
+from schemas.messages import Box
+from tests.inference_worker.adding.graphs import (
+    LABELS,
+    NMS_BOXES,
+    NMS_LABELS,
+    Made,
+    graph_of,
+    with_nms,
+)
+from tests.inference_worker.raw_outputs import HEIGHT, WIDTH
 from tests.inference_worker.test_store import no_assets
 
 SETTINGS = InferSettings(threads=1, max_batch=3)
@@ -29,7 +38,7 @@ def add(
     def run(made: Made, *, replace: bool = False, **said: object) -> Added:
         path = saved(made)
         return add_model(
-            path, propose(path, wishes(**said)), tmp_path / "models", SETTINGS, replace=replace
+            propose(path, wishes(**said)), tmp_path / "models", SETTINGS, replace=replace
         )
 
     return run
@@ -102,18 +111,75 @@ def test_an_honest_graph_gets_no_such_limit(add, tmp_path: Path):
     assert Store(no_assets, [tmp_path / "models"]).manifest("mine").max_batch is None
 
 
-def test_weights_in_another_file_are_an_error_that_says_so(
-    saved: Callable[[Made], Path], wishes: Callable[..., Wishes], tmp_path: Path
-):
+@pytest.fixture
+def in_two_files(saved: Callable[[Made], Path]) -> Path:
     path = saved(graph_of("yolov8"))
-    whole = onnx.load(path)
-    onnx.save(whole, path, save_as_external_data=True, location="theirs.data", size_threshold=1024)
-    proposal = propose(path, wishes())
-    with pytest.raises(UserError, match=r"theirs\.onnx: a copy of it alone can't be read"):
-        add_model(path, proposal, tmp_path / "models", SETTINGS)
+    onnx.save(
+        onnx.load(path), path, save_as_external_data=True, location="theirs.data", size_threshold=64
+    )
+    return path
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_weights_in_another_file_come_too(
+    in_two_files: Path, wishes: Callable[..., Wishes], tmp_path: Path, engine: str
+):
+    added = add_model(propose(in_two_files, wishes()), tmp_path / "models", SETTINGS)
+    names = sorted(path.name for path in added.folder.iterdir())
+    assert names == ["manifest.yaml", "theirs.data", "theirs.onnx"]
     (tmp_path / "theirs.data").unlink()
-    with pytest.raises(UserError, match=r"can't read this file: .*theirs\.data"):
-        propose(path, wishes())
+    detector = serving(tmp_path / "models", backend=engine)
+    assert len(detector.detect([np.full((48, 64, 3), 90, dtype=np.uint8)])[0]) > 5
+
+
+def test_weights_in_another_file_that_were_changed_do_not_serve(
+    in_two_files: Path, wishes: Callable[..., Wishes], tmp_path: Path
+):
+    added = add_model(propose(in_two_files, wishes()), tmp_path / "models", SETTINGS)
+    data = added.folder / "theirs.data"
+    data.write_bytes(data.read_bytes()[:-1] + b"x")
+    with pytest.raises(UserError, match=r"theirs\.data: is not the file that mine was made for"):
+        serving(tmp_path / "models")
+
+
+def test_weights_in_another_file_that_is_missing_are_named(
+    in_two_files: Path, wishes: Callable[..., Wishes]
+):
+    (in_two_files.parent / "theirs.data").unlink()
+    with pytest.raises(UserError, match=r"'theirs\.data' beside it .* not there; copy it too"):
+        propose(in_two_files, wishes())
+
+
+@pytest.mark.parametrize("name", ["rows", "tensorflow", "scored-boxes", "efficient-nms"])
+def test_what_has_its_suppression_in_the_graph_serves(add, tmp_path: Path, name: str):
+    add(graph_of(name), fed_as="ultralytics")
+    (boxes,) = serving(tmp_path / "models").detect([np.full((48, 64, 3), 90, dtype=np.uint8)])
+    assert len(boxes) > 5
+    assert {box.label for box in boxes} == {"thing 0", "thing 1", "thing 2"}
+
+
+def sides(box: Box) -> tuple[float, float, float, float]:
+    return box.x1 * WIDTH, box.y1 * HEIGHT, box.x2 * WIDTH, box.y2 * HEIGHT
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_a_graph_that_leaves_as_many_rows_as_it_sees_things_serves(
+    wishes: Callable[..., Wishes], tmp_path: Path, engine: str
+):
+    path = tmp_path / "theirs.onnx"
+    path.write_bytes(with_nms())
+    bright = np.full((HEIGHT, WIDTH, 3), 255, dtype=np.uint8)
+    said = wishes(mean=(0.0,) * 3, std=(1.0,) * 3, letterbox="none")
+    add_model(propose(path, said, [bright]), tmp_path / "models", SETTINGS)
+    detector = serving(tmp_path / "models", backend=engine)
+    assert detector.backend.max_batch == 1
+    # Scores are .9, .7 and .6 in the brightest light, and the graph's own threshold is .25. The
+    # second box is suppressed by the first: so three, one and none are left.
+    for light, expected in ((255, (0, 2, 3)), (74, (0,)), (50, ())):
+        boxes = detector.boxes_of(*detector.infer([bright // 255 * light]), score_floor=0.1)[0]
+        corners = [tuple(round(v) for v in sides(b)) for b in boxes]
+        assert corners == [NMS_BOXES[place] for place in expected]
+        assert [box.label for box in boxes] == [LABELS[NMS_LABELS[place]] for place in expected]
 
 
 def test_a_folder_that_cannot_be_written_is_an_error_that_names_it(
@@ -122,7 +188,7 @@ def test_a_folder_that_cannot_be_written_is_an_error_that_names_it(
     (tmp_path / "models").write_text("a file")
     path = saved(graph_of("yolov8"))
     with pytest.raises(UserError, match=r"models/mine: can't be written: (File exists|Not a dir)"):
-        add_model(path, propose(path, wishes()), tmp_path / "models", SETTINGS)
+        add_model(propose(path, wishes()), tmp_path / "models", SETTINGS)
 
 
 @pytest.mark.parametrize("name", ["../mine", "Mine", "", "a b"])

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import openvino
 import pytest
+from onnx import TensorProto, helper
 
-from inference_worker.adding.habits import Wishes
 from inference_worker.adding.propose import propose
+from inference_worker.adding.wishes import Wishes
+from inference_worker.formats import YoloV8
 from inference_worker.manifest import Input
 from runtime.errors import UserError
 from tests.inference_worker.adding.graphs import Made, graph_of
@@ -84,3 +87,66 @@ def test_a_file_that_is_no_model_is_an_error_that_names_it(
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"theirs\.onnx: ONNX Runtime can't read this file: ."):
         propose(path, wishes())
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "complaint"),
+    [
+        ("a.pt", b"", "is a checkpoint of PyTorch; export it"),
+        ("a.engine", b"", "bring the ONNX it was made of"),
+        ("a.docx", b"", r"can't be read; these can: \.onnx, \.tflite, \.pb"),
+        ("a.onnx", b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+        ("a.xml", b"<net/>", r"its weights, a\.bin, are not beside it"),
+        ("a.tflite", b"no model", "OpenVINO can't read this file: ."),
+        ("a.pb", b"no model", "OpenVINO can't read this file: ."),
+    ],
+)
+def test_what_else_is_no_model_is_told_with_what_to_do(
+    tmp_path: Path, wishes: Wished, name: str, content: bytes, complaint: str
+):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=complaint):
+        propose(tmp_path / name, wishes())
+
+
+def with_operator(name: str, domain: str = "", opset: int = 17) -> bytes:
+    port = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 8, 8])
+    answer = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    graph = helper.make_graph(
+        [helper.make_node(name, ["x"], ["y"], domain=domain)], "g", [port], [answer]
+    )
+    opsets = [helper.make_opsetid("", opset), helper.make_opsetid("TRT", 1)]
+    return bytes(helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (
+            with_operator("EfficientNMS_TRT", "TRT"),
+            "no operator 'TRT:EfficientNMS_TRT'; export the .* without its NMS",
+        ),
+        (with_operator("Relux"), "it has no operator 'Relux'"),
+        (with_operator("Relu", opset=99), "export it with an older opset"),
+    ],
+)
+def test_an_operator_or_opset_that_is_not_there_is_named(
+    tmp_path: Path, wishes: Wished, content: bytes, complaint: str
+):
+    path = tmp_path / "theirs.onnx"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=complaint):
+        propose(path, wishes())
+
+
+def test_a_batch_of_another_fixed_size_is_refused(proposed):
+    with pytest.raises(UserError, match="for batches of exactly 4; export it with a batch of 1"):
+        proposed(with_inputs(images=("float32", [4, 3, 48, 64])))
+
+
+def test_openvinos_own_files_are_read(saved: Saved, wishes: Wished, tmp_path: Path):
+    path = tmp_path / "theirs.xml"
+    openvino.save_model(openvino.Core().read_model(saved(graph_of("yolov8"))), path)
+    manifest = propose(path, wishes()).manifest
+    assert manifest.output == YoloV8()
+    assert [part.file for part in manifest.weights[0].beside] == ["theirs.bin"]
