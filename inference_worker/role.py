@@ -16,6 +16,7 @@ import cv2
 from confluent_kafka import Message
 
 from inference_worker.batcher import Batcher
+from inference_worker.challenger import Challenge
 from inference_worker.controller import BatchController
 from inference_worker.detector import Detector
 from inference_worker.engine import Engine, Frame
@@ -40,15 +41,20 @@ _STUCK_S = 1.0  # without reading: then the partitions are paused, to stay in th
 
 
 def run_infer(
-    context: Context, settings: InferSettings, detector: Detector, swap: ModelSwap | None = None
+    context: Context,
+    settings: InferSettings,
+    detector: Detector,
+    swap: ModelSwap | None = None,
+    challenge: Challenge | None = None,
 ) -> None:
-    """Run the role until `context.stop` is requested. `swap`: says when another model is to serve.
+    """Run the role until `context.stop` is requested, as a challenger if that is given.
 
-    Raises UserError, FatalError.
+    `swap`: says when another model is to serve. Raises UserError, FatalError.
     """
-    check_topics(context.kafka, context.line, list(_TOPICS))
+    topics = _TOPICS if challenge is None else ("frames-gated", challenge.topic)
+    check_topics(context.kafka, context.line, list(topics))
     cv2.setNumThreads(1)  # frames are decoded side by side: not each on all cores
-    worker = _Worker(context, settings, detector, swap)
+    worker = _Worker(context, settings, detector, swap, challenge)
     try:
         while not context.stop.requested:
             worker.turn()
@@ -66,13 +72,19 @@ class _Worker:
         settings: InferSettings,
         detector: Detector,
         swap: ModelSwap | None,
+        challenge: Challenge | None,
     ) -> None:
         self._context = context
         self._topic = context.line.topic("frames-gated")
         self._room = Room(settings.max_in_flight, settings.max_in_flight_mb * 1e6)
-        results_topic = context.line.topic("detections")
-        self._results = Results(context, results_topic, self._room, settings.p95_ms)
-        self._intake = Intake(context, self._results, self._wait, settings.max_age_s)
+        self._results = Results(
+            context,
+            context.line.topic(challenge.topic if challenge else "detections"),
+            self._room,
+            settings.p95_ms,
+            inferred_only=challenge is not None,
+        )
+        self._intake = Intake(context, self._results, self._wait, settings.max_age_s, challenge)
         self._engine = Engine(detector, context.metrics)
         self._batcher: Batcher[Frame] = Batcher(_controller(settings, detector))
         self._read_at_s = time.monotonic()
@@ -80,7 +92,7 @@ class _Worker:
         self._committed: dict[Place, int] = {}  # of the partitions that are ours
         self._subscription = Subscription(
             context.kafka,
-            context.line.group(STAGE),
+            context.line.group(challenge.role if challenge else STAGE),
             [self._topic],
             assigned=self._assigned,
             revoked=self._revoked,
