@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 import cv2
@@ -26,6 +27,7 @@ from inference_worker.room import Room
 from inference_worker.serving import Serving
 from inference_worker.settings import InferSettings
 from inference_worker.swap import ModelSwap
+from inference_worker.tile_grid import Grid
 from runtime.context import Context
 from runtime.subscription import Place, Subscription
 from runtime.topics import check_topics
@@ -46,15 +48,17 @@ def run_infer(
     detector: Detector,
     swap: ModelSwap | None = None,
     challenge: Challenge | None = None,
+    grids: Mapping[str, Grid] = MappingProxyType({}),
 ) -> None:
     """Run the role until `context.stop` is requested, as a challenger if that is given.
 
-    `swap`: says when another model is to serve. Raises UserError, FatalError.
+    `swap`: says when another model is to serve. `grids`: of cameras that are looked at in tiles
+    too. Raises UserError, FatalError.
     """
     topics = _TOPICS if challenge is None else ("frames-gated", challenge.topic)
     check_topics(context.kafka, context.line, list(topics))
     cv2.setNumThreads(1)  # frames are decoded side by side: not each on all cores
-    worker = _Worker(context, settings, detector, swap, challenge)
+    worker = _Worker(context, settings, Engine(detector, context.metrics, grids), swap, challenge)
     try:
         while not context.stop.requested:
             worker.turn()
@@ -70,7 +74,7 @@ class _Worker:
         self,
         context: Context,
         settings: InferSettings,
-        detector: Detector,
+        engine: Engine,
         swap: ModelSwap | None,
         challenge: Challenge | None,
     ) -> None:
@@ -85,8 +89,8 @@ class _Worker:
             inferred_only=challenge is not None,
         )
         self._intake = Intake(context, self._results, self._wait, settings.max_age_s, challenge)
-        self._engine = Engine(detector, context.metrics)
-        self._batcher: Batcher[Frame] = Batcher(_controller(settings, detector))
+        self._engine = engine
+        self._batcher: Batcher[Frame] = Batcher(_controller(settings, engine.detector))
         self._read_at_s = time.monotonic()
         self._committed_at_s = 0.0
         self._committed: dict[Place, int] = {}  # of the partitions that are ours
@@ -98,7 +102,7 @@ class _Worker:
             revoked=self._revoked,
             lost=self._forget,
         )
-        self._serving = Serving(context.metrics, detector, swap)
+        self._serving = Serving(context.metrics, engine.detector, swap)
 
     # ------------------------------------------------------------ the loop
 

@@ -7,8 +7,7 @@ tile: so many inferences more.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -17,10 +16,9 @@ from numpy.typing import NDArray
 
 from inference_worker.detector import COORDINATE_DECIMALS, Boxes, Detector, rank
 from inference_worker.preprocess import Image
+from inference_worker.tile_grid import Grid
 from schemas.messages import Box
 from vision.boxes import area, nms, shared_area
-
-PATTERN = r"^[1-8]x[1-8]$"
 
 # Of a tile's side, what it shares with the next one at least: an object up to that size lies
 # whole in one of them.
@@ -35,18 +33,6 @@ _PART = 0.5
 _EDGE_PX = 2.0
 
 
-class Grid(NamedTuple):
-    """So many rows of so many tiles."""
-
-    rows: int
-    columns: int
-
-    @property
-    def inferences(self) -> int:
-        """That one frame costs: its tiles and the whole; 1 where the tile would be the frame."""
-        return 1 if self.rows == self.columns == 1 else 1 + self.rows * self.columns
-
-
 class Tile(NamedTuple):
     """A part of a frame, in its pixels; right and bottom are just outside."""
 
@@ -54,14 +40,6 @@ class Tile(NamedTuple):
     top: int
     right: int
     bottom: int
-
-
-def grid_of(text: str) -> Grid:
-    """`2x3`: two rows of three. Raises ValueError for what is none."""
-    if not re.match(PATTERN, text):
-        raise ValueError(f"{text!r}: expected ROWSxCOLUMNS, 1 to 8 each, say 2x3")
-    rows, columns = text.split("x")
-    return Grid(int(rows), int(columns))
 
 
 def plan_tiles(width: int, height: int, grid: Grid) -> list[Tile]:
@@ -84,6 +62,19 @@ def plan_tiles(width: int, height: int, grid: Grid) -> list[Tile]:
 def views(image: Image, tiles: Sequence[Tile]) -> list[Image]:
     """The whole picture, then its tiles: what is to be inferred."""
     return [image, *(image[t.top : t.bottom, t.left : t.right] for t in tiles)]
+
+
+def all_views(images: Sequence[Image], plans: Sequence[Sequence[Tile]]) -> list[Image]:
+    """The views of several pictures, one after the other."""
+    return [view for one, tiles in zip(images, plans, strict=True) for view in views(one, tiles)]
+
+
+def merge_all(
+    found: Iterable[Boxes], images: Sequence[Image], plans: Sequence[Sequence[Tile]]
+) -> list[Boxes]:
+    """One answer for each picture, of those for `all_views`."""
+    rest = iter(found)
+    return [_merged(rest, image, tiles) for image, tiles in zip(images, plans, strict=True)]
 
 
 def merge(found: Sequence[Boxes], tiles: Sequence[Tile], width: int, height: int) -> Boxes:
@@ -111,16 +102,17 @@ def merge(found: Sequence[Boxes], tiles: Sequence[Tile], width: int, height: int
 
 def detect_tiled(detector: Detector, images: Sequence[Image], grid: Grid) -> list[Boxes]:
     """As `Detector.detect`, each image in tiles and as a whole: `grid.inferences` of each."""
-    plans = [plan_tiles(image.shape[1], image.shape[0], grid) for image in images]
-    looks = [
-        look for image, tiles in zip(images, plans, strict=True) for look in views(image, tiles)
-    ]
-    found = iter(detector.detect(looks))
-    return [_merged(image, tiles, found) for image, tiles in zip(images, plans, strict=True)]
+    plans = [tiles_of(image, grid) for image in images]
+    return merge_all(detector.detect(all_views(images, plans)), images, plans)
 
 
-def _merged(image: Image, tiles: Sequence[Tile], found: Iterator[Boxes]) -> Boxes:
-    """Takes as many answers as the image had looks."""
+def tiles_of(image: Image, grid: Grid | None) -> list[Tile]:
+    """The tiles of a picture; None: none."""
+    return plan_tiles(image.shape[1], image.shape[0], grid) if grid else []
+
+
+def _merged(found: Iterator[Boxes], image: Image, tiles: Sequence[Tile]) -> Boxes:
+    """Takes as many answers as the picture has views."""
     whole, *parts = islice(found, 1 + len(tiles))
     height, width = image.shape[:2]
     return merge([whole, *parts], tiles, width, height) if tiles else whole

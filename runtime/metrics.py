@@ -25,6 +25,9 @@ CounterName = Literal[
     "onehertz_ticks_lost_total",
     # Counter: messages that went to the dead letters. Labels: stage, reason.
     "onehertz_dead_letters_total",
+    # Counter: pictures that went through the engine; of a frame in tiles, each tile and the whole.
+    # Labels: stage.
+    "onehertz_inferences_total",
     # Counter: seconds spent working, not waiting; its rate is the role's busy share. Labels: stage.
     "onehertz_busy_seconds_total",
     # Counter: seconds spent waiting for a slow or absent downstream. Labels: stage.

@@ -15,7 +15,8 @@ from rich.progress import track
 
 from inference_worker.detector import Boxes, Detector
 from inference_worker.loading import load_detector
-from inference_worker.tiles import Grid, detect_tiled, grid_of
+from inference_worker.tile_grid import Grid, grid_of
+from inference_worker.tiles import detect_tiled
 from onehertz.assets import fetch_one
 from onehertz.cli.options import with_settings
 from onehertz.looking import Looked, Source, look, sources

@@ -143,7 +143,9 @@ def gate(settings: Settings, slot: str | None) -> None:
         "gate",
         settings,
         slot,
-        lambda context: run_gate(context, settings.gate, settings.checkpoint, settings.ungated),
+        lambda context: run_gate(
+            context, settings.gate, settings.checkpoint, settings.ungated, settings.magnified
+        ),
     )
 
 
@@ -201,7 +203,7 @@ def infer(settings: Settings, challenger: str | None, model: str | None, share: 
     def role(context: Context) -> None:
         first = ours(settings)
         swap = ModelSwap(load, first, model_files, hangups(), edited)
-        run_infer(context, first, load(first), swap, on_trial)
+        run_infer(context, first, load(first), swap, on_trial, settings.grids)
 
     _run(told, settings, None, role, {"infer": told})
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference_worker.detector import Detector
-from inference_worker.tiles import Grid, Tile, detect_tiled, grid_of, merge, plan_tiles, views
+from inference_worker.tile_grid import Grid, grid_of
+from inference_worker.tiles import Tile, detect_tiled, merge, plan_tiles, views
 from schemas.messages import Box
 
 grids = st.builds(Grid, st.integers(1, 8), st.integers(1, 8))
