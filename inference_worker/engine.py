@@ -214,13 +214,12 @@ def _ready(
             plans.append(tiles_of(images[-1], grids[number]))
         except InvalidMessage as error:
             bad[number] = error
-    prepared = []
+    looks, most = all_views(images, plans), detector.backend.max_batch
+    parts = [looks[begin : begin + most] for begin in range(0, len(looks), most)]
+    prepared: list[Prepared] = []
     try:
-        looks, most = all_views(images, plans), detector.backend.max_batch
-        for begin in range(0, len(looks), most):
-            prepared.append(detector.prepare(looks[begin : begin + most]))
+        prepared = [detector.prepare(part) for part in parts]
     except Exception as error:  # one picture of an odd shape, perhaps
-        prepared = []
         _say_one_by_one(images, error)
     return _Ready(images, plans, bad, prepared, (time.perf_counter() - began_s) * 1000)
 

@@ -1,4 +1,4 @@
-"""How many tiles a frame is looked at in; apart from `tiles.py`, since every role reads settings."""
+"""How many tiles a frame has. Apart from `tiles.py`, since every role reads settings."""
 
 from __future__ import annotations
 
