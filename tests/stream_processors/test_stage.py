@@ -176,14 +176,14 @@ def test_frames_of_an_ungated_camera_are_all_kept() -> None:
 
 def test_frames_of_a_camera_that_is_looked_at_in_tiles_go_on_larger() -> None:
     def longest(**rest: Any) -> int:
-        line = Line(settings=NO_AUDIT.model_copy(update={"largest_side_px": 20}), **rest)
+        line = Line(settings=NO_AUDIT.model_copy(update={"largest_side_px": 40}), **rest)
         line.feed(wire(captured(0, 0, scene(1))))
         [kept] = records(line.batch().outputs)
         return max(inspect(kept.jpeg).size)
 
-    assert longest() == 20
-    assert longest(magnified={CAMERA: 2}) == 40
-    assert longest(magnified={"another": 2}) == 20
+    assert longest() == 40
+    assert longest(magnified={CAMERA: 2}) == 64
+    assert longest(magnified={"another": 2}) == 40
 
 
 def test_a_new_owner_goes_on_with_the_state_of_the_one_before() -> None:
