@@ -21,8 +21,8 @@ from benchmarks.method.pairing import Pair, interleaved
 from benchmarks.method.results import Result, result
 from benchmarks.method.site import Site
 from inference_worker.adding.add import add_model
-from inference_worker.adding.habits import Wishes
 from inference_worker.adding.propose import propose
+from inference_worker.adding.wishes import Wishes
 from inference_worker.admission import admit, synthetic_pictures
 from inference_worker.detector import Detector
 from inference_worker.loading import Opener, choice_line
@@ -60,7 +60,8 @@ def _femto(root: Path) -> InferSettings:
     wishes = Wishes(name="deimv2-femto", labels="coco", score_threshold=0.5, licence="Apache-2.0")
     settings = InferSettings(model="deimv2-femto", model_folders=(root,))
     root.mkdir()
-    add_model(_FEMTO, propose(_FEMTO, wishes), root, settings, pictures=known_frames(None))
+    pictures = known_frames(None)
+    add_model(propose(_FEMTO, wishes, pictures), root, settings, pictures=pictures)
     return settings
 
 

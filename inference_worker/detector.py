@@ -134,7 +134,7 @@ class Detector:
             )
             if size > 0  # nothing is left of it within the frame
         ]
-        return tuple(sorted(boxes, key=_rank))
+        return tuple(sorted(boxes, key=rank))
 
     def _suppress(self, candidates: Candidates) -> Candidates:
         spec = self.manifest.nms
@@ -145,7 +145,8 @@ class Detector:
         return _take(best, stays[: spec.max_boxes])
 
 
-def _rank(box: Box) -> tuple[float, str, float, float, float, float]:
+def rank(box: Box) -> tuple[float, str, float, float, float, float]:
+    """Sorts boxes: the best score first, then by label and coordinates."""
     return -box.score, box.label, box.x1, box.y1, box.x2, box.y2
 
 

@@ -12,10 +12,11 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from confluent_kafka import Message
@@ -26,6 +27,8 @@ from inference_worker.ordering import Ticket
 from inference_worker.poison import one_by_one
 from inference_worker.preprocess import Image
 from inference_worker.results import STAGE
+from inference_worker.tile_grid import Grid
+from inference_worker.tiles import Tile, all_views, merge_all, tiles_of
 from runtime.metrics import Metrics
 from schemas.errors import InvalidMessage
 from schemas.messages import Kept
@@ -69,8 +72,9 @@ class _Ready(NamedTuple):
     """A batch's pictures; `bad` by their number in it."""
 
     images: list[Image]
+    plans: list[list[Tile]]  # of each image
     bad: dict[int, InvalidMessage]
-    prepared: Prepared | None  # None where they can't be put into one batch
+    prepared: list[Prepared]  # as the engine takes them; none where they can't be put into batches
     took_ms: float
 
 
@@ -89,8 +93,12 @@ class _Batch(NamedTuple):
 class Engine:
     """The detector with the threads around it. Its methods are for one thread."""
 
-    def __init__(self, detector: Detector, metrics: Metrics) -> None:
+    def __init__(
+        self, detector: Detector, metrics: Metrics, grids: Mapping[str, Grid] = MappingProxyType({})
+    ) -> None:
+        """`grids`: of the cameras whose frames are looked at in tiles too."""
         self.detector = detector
+        self._grids = grids
         self._metrics = metrics
         self._running: deque[_Batch] = deque()
         cores = len(os.sched_getaffinity(0))
@@ -117,7 +125,8 @@ class Engine:
         detector, began_s = self.detector, time.perf_counter()
         # One queue for all of this: whoever waits for pictures was put in after them.
         pictures = [self._around.submit(_decode, frame.record.jpeg) for frame in frames]
-        ready = self._around.submit(_ready, detector, pictures, began_s)
+        grids = [self._grids.get(frame.record.camera) for frame in frames]
+        ready = self._around.submit(_ready, detector, pictures, grids, began_s)
         ran = self._engine.submit(self._run, detector, ready)
         self._running.append(_Batch(frames, detector.name, ran))
 
@@ -149,11 +158,13 @@ class Engine:
         ready = future.result()
         began_s = time.perf_counter()
         try:
-            outputs = detector.run(ready.prepared.inputs) if ready.prepared else None
+            outputs = [detector.run(one.inputs) for one in ready.prepared]
         except Exception as error:  # of any kind: is it one picture, or the engine?
-            outputs = None
+            outputs = []
             _say_one_by_one(ready.images, error)
-        found = one_by_one(detector, ready.images) if outputs is None else None
+        found = None if outputs else one_by_one(detector, ready.images, ready.plans)
+        looks = sum(1 + len(tiles) for tiles in ready.plans)
+        self._metrics.count("onehertz_inferences_total", looks, stage=STAGE)
         took_s = time.perf_counter() - began_s
         self._metrics.observe("onehertz_inference_seconds", took_s, stage=STAGE)
         self._metrics.count("onehertz_busy_seconds_total", took_s, stage=STAGE)
@@ -162,15 +173,20 @@ class Engine:
         )
 
     def _boxes(
-        self, detector: Detector, ready: _Ready, outputs: Outputs | None
+        self, detector: Detector, ready: _Ready, outputs: Sequence[Outputs]
     ) -> Sequence[Answer]:
-        if outputs is None or ready.prepared is None:
+        if not outputs:
             return []
         try:
-            return detector.boxes_of(outputs, ready.prepared.placements, detector.score_threshold)
+            found = [
+                boxes
+                for one, answer in zip(ready.prepared, outputs, strict=True)
+                for boxes in detector.boxes_of(answer, one.placements, detector.score_threshold)
+            ]
+            return merge_all(found, ready.images, ready.plans)
         except Exception as error:  # as above
             _say_one_by_one(ready.images, error)
-            return self._engine.submit(one_by_one, detector, ready.images).result()
+            return self._engine.submit(one_by_one, detector, ready.images, ready.plans).result()
 
 
 def _name_thread(name: str) -> None:
@@ -196,21 +212,29 @@ def _decode(jpeg: bytes) -> Image:
     return decode_bgr(jpeg, inspect(jpeg))
 
 
-def _ready(detector: Detector, pictures: Sequence[Future[Image]], began_s: float) -> _Ready:
+def _ready(
+    detector: Detector,
+    pictures: Sequence[Future[Image]],
+    grids: Sequence[Grid | None],
+    began_s: float,
+) -> _Ready:
     images: list[Image] = []
+    plans: list[list[Tile]] = []
     bad: dict[int, InvalidMessage] = {}
     for number, picture in enumerate(pictures):
         try:
             images.append(picture.result())
+            plans.append(tiles_of(images[-1], grids[number]))
         except InvalidMessage as error:
             bad[number] = error
-    prepared = None
-    if images:
-        try:
-            prepared = detector.prepare(images)
-        except Exception as error:  # one picture of an odd shape, perhaps
-            _say_one_by_one(images, error)
-    return _Ready(images, bad, prepared, (time.perf_counter() - began_s) * 1000)
+    looks, most = all_views(images, plans), detector.backend.max_batch
+    parts = [looks[begin : begin + most] for begin in range(0, len(looks), most)]
+    prepared: list[Prepared] = []
+    try:
+        prepared = [detector.prepare(part) for part in parts]
+    except Exception as error:  # one picture of an odd shape, perhaps
+        _say_one_by_one(images, error)
+    return _Ready(images, plans, bad, prepared, (time.perf_counter() - began_s) * 1000)
 
 
 def _say_one_by_one(images: Sequence[Image], error: Exception) -> None:

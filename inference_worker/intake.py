@@ -7,6 +7,7 @@ from typing import Any
 
 from confluent_kafka import Message
 
+from inference_worker.challenger import Challenge
 from inference_worker.engine import Answered, Frame
 from inference_worker.results import STAGE, Results
 from runtime.context import Context
@@ -30,14 +31,16 @@ class Intake:
         results: Results,
         wait: Callable[[Frame], None],
         max_age_s: float | None,
+        challenge: Challenge | None = None,
     ) -> None:
         """`wait`: takes a frame that is to be inferred. `max_age_s`: frames that were captured
-        longer ago are of no use any more.
+        longer ago are of no use any more. `challenge`: which of them a challenger looks at.
         """
         self._context = context
         self._results = results
         self._wait = wait
         self.max_age_s = max_age_s
+        self._challenge = challenge
 
     def take(self, message: Message) -> None:
         """A message was read. Raises TooManyFailures."""
@@ -50,7 +53,9 @@ class Intake:
             self._take_broken(message, error, took_us)
             return
         ticket = self._results.admit(place, record.camera, len(message.value() or b""))
-        if isinstance(record, Kept):
+        if self._challenge is not None and not self._challenge.takes(record):
+            self._results.pass_over(ticket)
+        elif isinstance(record, Kept):
             frame = Frame(ticket, message, record, took_us)
             if not self.is_stale(frame):
                 self._wait(frame)

@@ -9,6 +9,7 @@ import numpy as np
 
 from inference_worker.detector import Boxes, Detector
 from inference_worker.preprocess import Image
+from inference_worker.tiles import Tile, merge_all, views
 from runtime.errors import FatalError
 from schemas.errors import InvalidMessage
 
@@ -25,17 +26,19 @@ class Uninferable(InvalidMessage):
         super().__init__("failed", detail)
 
 
-def one_by_one(detector: Detector, images: Sequence[Image]) -> list[Boxes | InvalidMessage]:
-    """Each image's boxes, or why it has none.
+def one_by_one(
+    detector: Detector, images: Sequence[Image], plans: Sequence[Sequence[Tile]] | None = None
+) -> list[Boxes | InvalidMessage]:
+    """Each image's boxes, or why it has none. `plans`: the tiles of each.
 
     If no image goes through, a harmless one decides. Raises FatalError if that fails too: then it
     is the engine that is broken.
     """
     answers: list[Boxes | InvalidMessage] = []
     last: Exception | None = None
-    for image in images:
+    for image, tiles in zip(images, plans or [()] * len(images), strict=True):
         try:
-            answers += detector.detect([image])
+            answers += merge_all(detector.detect(views(image, tiles)), [image], [tiles])
         except Exception as error:  # engines and pictures fail in ways that nobody has listed
             last = error
             height, width = image.shape[:2]

@@ -32,16 +32,29 @@ class _Out(NamedTuple):
     record: ResultRecord | None
 
 
+_NOTHING: Final = _Out([], None)
+
+
 class Results:
     """Every record that was read gets one place here, and leaves by it. Used by one thread."""
 
-    def __init__(self, context: Context, topic: str, room: Room, p95_ms: float) -> None:
+    def __init__(
+        self,
+        context: Context,
+        topic: str,
+        room: Room,
+        p95_ms: float,
+        *,
+        inferred_only: bool = False,
+    ) -> None:
         """`topic`: where results go, with the line's prefix; `room`: what records take up as long
         as they are in hand; `p95_ms`: a frame's result that comes later is counted.
+        `inferred_only`: all other records leave nothing behind, dead letters neither.
         """
         self._context = context
         self._topic = topic
         self._room = room
+        self._inferred_only = inferred_only
         self.late_after_us = p95_ms * 1000
         self._order: CameraOrder[_Out] = CameraOrder()
         self._guard = FailureGuard()
@@ -61,6 +74,10 @@ class Results:
         record = _stamped(record, ticket, took_us)
         self._complete(ticket, _Out([self._wire(record)], record))
 
+    def pass_over(self, ticket: Ticket) -> None:
+        """The record is none of ours: nothing of it leaves."""
+        self._complete(ticket, _NOTHING)
+
     def succeeded(self) -> None:
         """A frame went through the model: the stage is not what is broken."""
         self._guard.succeeded()
@@ -79,7 +96,11 @@ class Results:
         """
         record = None if rejected is None else _stamped(rejected, ticket, took_us)
         wires = [] if record is None else [self._wire(record)]
-        self._complete(ticket, _Out([*wires, self._dead(message, error)], record))
+        if self._inferred_only:
+            log.warning("%s[%d]@%d is passed over: %s", *place_of(message), error)
+        else:
+            wires.append(self._dead(message, error))
+        self._complete(ticket, _Out(wires, record))
         self._guard.failed(message.key(), error)
 
     def poll(self, timeout_s: float) -> None:
@@ -111,6 +132,8 @@ class Results:
         return dead_letter(origin, raw.key, raw.value, raw.headers, STAGE, error)
 
     def _complete(self, ticket: Ticket, out: _Out) -> None:
+        if self._inferred_only and not isinstance(out.record, Inferred):
+            out = _NOTHING
         for ready, leaving in self._order.complete(ticket, out):
             self._send(ready, leaving)
 
@@ -118,17 +141,23 @@ class Results:
         # All messages of one ticket go to one partition's broker queues in order; the last one's
         # acknowledgement counts only when the others have theirs.
         waiting = len(out.wires)
+        if waiting == 0:
+            self._through(ticket)
 
         def acknowledged(_offset: int) -> None:
             nonlocal waiting
             waiting -= 1
-            if waiting == 0 and self._order.acknowledge(ticket):
-                self._room.give(ticket.partition, ticket.size_bytes)
+            if waiting == 0:
+                self._through(ticket)
 
         for topic, wire in out.wires:
             self._sender.send(topic, wire, partition=ticket.partition, acknowledged=acknowledged)
         if out.record is not None:
             self._measure(out.record)
+
+    def _through(self, ticket: Ticket) -> None:
+        if self._order.acknowledge(ticket):
+            self._room.give(ticket.partition, ticket.size_bytes)
 
     def _measure(self, record: ResultRecord) -> None:
         metrics = self._context.metrics

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 import cv2
 from confluent_kafka import Message
 
 from inference_worker.batcher import Batcher
+from inference_worker.challenger import Challenge
 from inference_worker.controller import BatchController
 from inference_worker.detector import Detector
 from inference_worker.engine import Engine, Frame
@@ -25,6 +27,7 @@ from inference_worker.room import Room
 from inference_worker.serving import Serving
 from inference_worker.settings import InferSettings
 from inference_worker.swap import ModelSwap
+from inference_worker.tile_grid import Grid
 from runtime.context import Context
 from runtime.subscription import Place, Subscription
 from runtime.topics import check_topics
@@ -41,15 +44,22 @@ _STUCK_S = 1.0  # without reading: then the partitions are paused, to stay in th
 
 
 def run_infer(
-    context: Context, settings: InferSettings, detector: Detector, swap: ModelSwap | None = None
+    context: Context,
+    settings: InferSettings,
+    detector: Detector,
+    swap: ModelSwap | None = None,
+    challenge: Challenge | None = None,
+    grids: Mapping[str, Grid] = MappingProxyType({}),
 ) -> None:
-    """Run the role until `context.stop` is requested. `swap`: says when another model is to serve.
+    """Run the role until `context.stop` is requested, as a challenger if that is given.
 
-    Raises UserError, FatalError.
+    `swap`: says when another model is to serve. `grids`: of cameras that are looked at in tiles
+    too. Raises UserError, FatalError.
     """
-    check_topics(context.kafka, context.line, list(_TOPICS))
+    topics = _TOPICS if challenge is None else ("frames-gated", challenge.topic)
+    check_topics(context.kafka, context.line, list(topics))
     cv2.setNumThreads(1)  # frames are decoded side by side: not each on all cores
-    worker = _Worker(context, settings, detector, swap)
+    worker = _Worker(context, settings, Engine(detector, context.metrics, grids), swap, challenge)
     try:
         while not context.stop.requested:
             worker.turn()
@@ -65,29 +75,35 @@ class _Worker:
         self,
         context: Context,
         settings: InferSettings,
-        detector: Detector,
+        engine: Engine,
         swap: ModelSwap | None,
+        challenge: Challenge | None,
     ) -> None:
         self._context = context
         self._topic = context.line.topic("frames-gated")
         self._room = Room(settings.max_in_flight, settings.max_in_flight_mb * 1e6)
-        results_topic = context.line.topic("detections")
-        self._results = Results(context, results_topic, self._room, settings.p95_ms)
-        self._intake = Intake(context, self._results, self._wait, settings.max_age_s)
-        self._engine = Engine(detector, context.metrics)
-        self._batcher: Batcher[Frame] = Batcher(_controller(settings, detector))
+        self._results = Results(
+            context,
+            context.line.topic(challenge.topic if challenge else "detections"),
+            self._room,
+            settings.p95_ms,
+            inferred_only=challenge is not None,
+        )
+        self._intake = Intake(context, self._results, self._wait, settings.max_age_s, challenge)
+        self._engine = engine
+        self._batcher: Batcher[Frame] = Batcher(_controller(settings, engine.detector))
         self._read_at_s = time.monotonic()
         self._committed_at_s = 0.0
         self._committed: dict[Place, int] = {}  # of the partitions that are ours
         self._subscription = Subscription(
             context.kafka,
-            context.line.group(STAGE),
+            context.line.group(challenge.role if challenge else STAGE),
             [self._topic],
             assigned=self._assigned,
             revoked=self._revoked,
             lost=self._forget,
         )
-        self._serving = Serving(context.metrics, detector, swap)
+        self._serving = Serving(context.metrics, engine.detector, swap)
 
     # ------------------------------------------------------------ the loop
 

@@ -17,7 +17,12 @@ Image = NDArray[np.uint8]
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """The pictures in a folder and those below it, by their suffix, sorted.
+    """The pictures in a folder and those below it. Raises UserError as `files_in`."""
+    return files_in(folder, SUFFIXES)
+
+
+def files_in(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """The files with these suffixes in a folder and those below it, sorted.
 
     Hidden files and folders are left out. Raises UserError if one can't be looked into.
     """
@@ -25,7 +30,7 @@ def pictures_in(folder: Path) -> list[Path]:
     for path, folders, names in os.walk(folder, onerror=_refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
         visible = (name for name in names if not name.startswith("."))
-        found += [Path(path) / name for name in visible if name.lower().endswith(SUFFIXES)]
+        found += [Path(path) / name for name in visible if name.lower().endswith(suffixes)]
     return sorted(found)
 
 

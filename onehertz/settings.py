@@ -7,6 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from inference_worker.settings import InferSettings
+from inference_worker.tile_grid import Grid, grid_of
 from producers.settings import CameraKey, CameraSettings, ProduceSettings
 from runtime.checkpoint import CheckpointSettings
 from runtime.health import HealthSettings
@@ -51,3 +52,15 @@ class Settings(Section):
     def ungated(self) -> frozenset[str]:
         """Cameras of which every frame is inferred."""
         return frozenset(name for name, camera in self.cameras.items() if camera.gate == "off")
+
+    @property
+    def grids(self) -> dict[str, Grid]:
+        """Tiles of the cameras that are looked at in tiles."""
+        return {
+            name: grid_of(camera.tiles) for name, camera in self.cameras.items() if camera.tiles
+        }
+
+    @property
+    def magnified(self) -> dict[str, int]:
+        """How many times larger the gate leaves the frames of these cameras: as tiles need it."""
+        return {name: max(grid) for name, grid in self.grids.items()}

@@ -95,6 +95,13 @@ class CameraSettings(Section):
         "edge: by the producer, so that only what is kept is sent with its picture; off: nowhere, "
         "every frame is kept and inferred.",
     )
+    tiles: str | None = Field(
+        None,
+        pattern=r"^[1-8]x[1-8]$",
+        description="ROWSxCOLUMNS, say 2x3: the worker looks at so many overlapping parts of each "
+        "frame and at the whole, for small things far away; as many inferences more. The gate "
+        "leaves such frames larger. null: at the whole only.",
+    )
     jpeg_quality: int = Field(85, ge=1, le=100, description="Of frames that are encoded here.")
     longest_side: int | None = Field(
         None, ge=16, le=65_500, description="Shrink larger frames to it, pixels; null: as they are."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, Literal, get_args
 
 from prometheus_client import (
@@ -24,6 +25,9 @@ CounterName = Literal[
     "onehertz_ticks_lost_total",
     # Counter: messages that went to the dead letters. Labels: stage, reason.
     "onehertz_dead_letters_total",
+    # Counter: pictures that went through the engine; of a frame in tiles, each tile and the whole.
+    # Labels: stage.
+    "onehertz_inferences_total",
     # Counter: seconds spent working, not waiting; its rate is the role's busy share. Labels: stage.
     "onehertz_busy_seconds_total",
     # Counter: seconds spent waiting for a slow or absent downstream. Labels: stage.
@@ -102,7 +106,9 @@ _SHARE = (0.125, 0.25, 0.5, 0.75, 0.9, 1)
 class Metrics:
     """All metrics of one process, in a registry of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, renamed: Mapping[str, str] = MappingProxyType({})) -> None:
+        """`renamed`: stages that are told by another name, say a challenger's `infer`."""
+        self._renamed = renamed
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)  # process_cpu_seconds_total and the like; Linux
         self._counters = {n: Counter(n, n, _labels(n), registry=self.registry) for n in _names(0)}
@@ -121,22 +127,27 @@ class Metrics:
         key = (name, *labels.items())
         child = self._children.get(key)
         if child is None:
-            child = self._children[key] = self._counters[name].labels(**labels)
+            child = self._children[key] = self._counters[name].labels(**self._told(labels))
         child.inc(amount)
 
     def set(self, name: GaugeName, value: float, **labels: str) -> None:
         key = (name, *labels.items())
         child = self._levels.get(key)
         if child is None:
-            child = self._levels[key] = self._gauges[name].labels(**labels)
+            child = self._levels[key] = self._gauges[name].labels(**self._told(labels))
         child.set(value)
 
     def observe(self, name: HistogramName, value: float, **labels: str) -> None:
         key = (name, *labels.items())
         child = self._observed.get(key)
         if child is None:
-            child = self._observed[key] = self._histograms[name].labels(**labels)
+            child = self._observed[key] = self._histograms[name].labels(**self._told(labels))
         child.observe(value)
+
+    def _told(self, labels: Mapping[str, str]) -> Mapping[str, str]:
+        if labels.get("stage") not in self._renamed:
+            return labels
+        return {**labels, "stage": self._renamed[labels["stage"]]}
 
     def observe_tick(
         self,

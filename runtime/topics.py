@@ -6,11 +6,11 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Annotated, Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from runtime.errors import FatalError, UserError
 from runtime.kafka import (
@@ -23,11 +23,22 @@ from runtime.kafka import (
     text_of,
 )
 from runtime.settings import Section
-from schemas.catalogue import TopicSpec, topics
+from schemas.catalogue import DLQ_SUFFIX, TopicSpec, line_topics
 
 log = logging.getLogger("onehertz.topics")
 
 _TIMEOUT_S = 15.0
+
+
+def _no_dead_letters(name: str) -> str:
+    if f"-{name}".endswith(DLQ_SUFFIX):
+        raise ValueError("a name that ends with 'dlq' would be taken for dead letters")
+    return name
+
+
+Challenger = Annotated[
+    str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$"), AfterValidator(_no_dead_letters)
+]
 
 
 class LineSettings(Section):
@@ -42,6 +53,16 @@ class LineSettings(Section):
     replication: int = Field(
         -1, ge=-1, description="Copies of each partition; -1: the broker's default."
     )
+
+    challengers: tuple[Challenger, ...] = Field(
+        (),
+        description="Names of models on trial, each with a topic detections-NAME, which `onehertz "
+        "infer --challenger NAME` writes and the SQL sink reads.",
+    )
+
+    def topics(self) -> dict[str, TopicSpec]:
+        """All topics of the line by their name without prefix."""
+        return line_topics(self.challengers)
 
     def topic(self, name: str) -> str:
         """The topic's name on the broker."""
@@ -60,11 +81,11 @@ def create_topics(kafka: KafkaSettings, line: LineSettings) -> list[str]:
     admin = admin_client(kafka)
     with _asking("creating topics"):
         there = _existing_names(admin)
-        missing = [spec for spec in topics().values() if line.topic(spec.name) not in there]
+        missing = [spec for spec in line.topics().values() if line.topic(spec.name) not in there]
         created = _create(admin, [_new_topic(spec, line) for spec in missing])
         # Also those that another process makes beside us.
         _wait_until_known(admin, [line.topic(spec.name) for spec in missing])
-    check_topics(kafka, line, list(topics()))
+    check_topics(kafka, line, list(line.topics()))
     return created
 
 
@@ -151,10 +172,10 @@ def _check_configs(
     """What is wrong."""
     resources = {ConfigResource(ResourceType.TOPIC, line.topic(name)): name for name in names}
     answers = admin.describe_configs(list(resources), request_timeout=_TIMEOUT_S)
-    problems = []
+    problems, specs = [], line.topics()
     for resource, future in answers.items():
         actual: dict[str, Any] = {key: entry.value for key, entry in future.result().items()}
-        expected = topics()[resources[resource]].config()
+        expected = specs[resources[resource]].config()
         problems += [
             f"{resource.name}: {key} is {actual.get(key)}, it must be {expected[key]}, or "
             "retention deletes what was not read yet. Mend it: kafka-configs.sh "

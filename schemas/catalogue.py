@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 from typing import Annotated, Literal
@@ -52,6 +53,34 @@ class TopicSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             return settings | {"cleanup.policy": "compact"}
         hours = self.retention_hours or 24
         return settings | {"cleanup.policy": "delete", "retention.ms": str(hours * 3_600_000)}
+
+
+def challenger_topic(challenger: str) -> str:
+    """Where a challenger's results go, without the line's prefix."""
+    return f"detections-{challenger}"
+
+
+def line_topics(challengers: Iterable[str]) -> dict[str, TopicSpec]:
+    """All topics of a line with these challengers; theirs are kept as `detections` is."""
+    specs = topics()
+    for challenger in challengers:
+        for suffix in ("", DLQ_SUFFIX):
+            name, like = challenger_topic(challenger) + suffix, specs["detections" + suffix]
+            about = like.about.replace("detections", challenger_topic(challenger))
+            messages: tuple[MessageName, ...] = ("Inferred",) if like.messages else ()
+            own = TopicSpec(
+                name=name,
+                about=about if suffix else "A frame that a challenger was drawn to look at.",
+                messages=messages,
+                value=like.value,
+                producer="sinks" if suffix else "inference_worker",
+                consumers=("onehertz",) if suffix else ("sinks.sql",),
+                retention_hours=like.retention_hours,
+                max_message_bytes=like.max_message_bytes,
+                compression=like.compression,
+            )
+            specs = specs | {name: own}
+    return specs
 
 
 @cache

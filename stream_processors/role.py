@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import cv2
@@ -55,15 +56,17 @@ def run_gate(
     settings: GateSettings,
     checkpoint: CheckpointSettings,
     ungated: Collection[str] = (),
+    magnified: Mapping[str, int] = MappingProxyType({}),
 ) -> None:
-    """Run the role until `context.stop` is requested. Every frame of `ungated` cameras is kept.
+    """Run the role until `context.stop` is requested. Every frame of `ungated` cameras is kept;
+    those of `magnified` ones go on so many times larger.
 
     Raises UserError, FatalError.
     """
     feedback = [_FEEDBACK] if settings.learns else []
     check_topics(context.kafka, context.line, [*_TOPICS, *feedback])
     cv2.setNumThreads(1)  # pictures of 1/8 size: starting threads costs more than they save
-    asyncio.run(_GateApp(context, settings, checkpoint, ungated).run())
+    asyncio.run(_GateApp(context, settings, checkpoint, ungated, magnified).run())
 
 
 class _GateApp:
@@ -75,6 +78,7 @@ class _GateApp:
         settings: GateSettings,
         checkpoint: CheckpointSettings,
         ungated: Collection[str],
+        magnified: Mapping[str, int],
     ) -> None:
         line = context.line
         topics = {name: line.topic(name) for name in _TOPICS}
@@ -85,7 +89,9 @@ class _GateApp:
         self._feedback = line.topic(_FEEDBACK) if settings.learns else None
         self._inputs = [self._input, *([self._feedback] if self._feedback else [])]
         self._outbox = Outbox(checkpoint.snapshot_interval_s, checkpoint.snapshot_share)
-        self._stage = GateStage(settings, self._outbox, context.metrics, now_us, topics, ungated)
+        self._stage = GateStage(
+            settings, self._outbox, context.metrics, now_us, topics, ungated, magnified
+        )
         self._checkpoints = Checkpoints(
             context.kafka,
             StageTopics(

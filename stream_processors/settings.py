@@ -92,6 +92,10 @@ class GateSettings(Section):
         """These settings for a camera of which every frame is kept."""
         return self.model_copy(update={"enabled": False})
 
+    def magnified(self, times: int) -> GateSettings:
+        """These settings for a camera whose frames go on so many times larger."""
+        return self.model_copy(update={"largest_side_px": min(8192, self.largest_side_px * times)})
+
     @property
     def learns(self) -> bool:
         """Whether detections are read at all."""

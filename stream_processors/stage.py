@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC
+from types import MappingProxyType
 
 import msgspec
 
@@ -50,8 +51,10 @@ class GateStage:
         now_us: Callable[[], int],
         topics: dict[str, str],
         ungated: Collection[str] = (),
+        magnified: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
-        """Every frame of the `ungated` cameras is kept.
+        """Every frame of the `ungated` cameras is kept; those of the `magnified` ones go on so many
+        times larger.
 
         `topics` maps the names frames-raw, frames-gated and gate-state to those on the broker.
 
@@ -59,6 +62,7 @@ class GateStage:
         """
         self._settings = settings
         self._ungated = frozenset(ungated)
+        self._magnified = magnified
         self._outbox = outbox
         self._metrics = metrics
         self._now_us = now_us
@@ -202,6 +206,7 @@ class GateStage:
         """Raises UnreadableState."""
         ungated = camera in self._ungated
         settings = self._settings.without_gate() if ungated else self._settings
+        settings = settings.magnified(self._magnified.get(camera, 1))
         self._cameras[camera] = CameraGate(camera, settings, state)
         self._partitions[camera] = partition
 

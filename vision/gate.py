@@ -259,7 +259,7 @@ def _moved(last_rows: Luma, rows: tiles.Stabilised) -> tiles.Tiles:
     return tiles.differences(last_rows, rows, tiles.tile_means(rows, height), height)
 
 
-def drawn(frame: str, rate: float, seed: int) -> bool:
+def drawn(frame: str, rate: float, seed: int | str) -> bool:
     """Whether the frame with this identity is drawn: true for a share of `rate` of all of them."""
     digest = hashlib.blake2b(f"{seed}:{frame}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") < rate * 2**64

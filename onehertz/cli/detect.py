@@ -1,94 +1,133 @@
-"""`onehertz detect`: boxes of images, without Kafka."""
+"""`onehertz detect`: boxes of pictures and videos, without Kafka."""
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import click
-import cv2
-import numpy as np
+from rich.console import Console
+from rich.progress import track
 
 from inference_worker.detector import Boxes, Detector
 from inference_worker.loading import load_detector
-from inference_worker.preprocess import Image
+from inference_worker.tile_grid import Grid, grid_of
+from inference_worker.tiles import detect_tiled
 from onehertz.assets import fetch_one
 from onehertz.cli.options import with_settings
+from onehertz.looking import Looked, Source, look, sources
 from onehertz.settings import Settings
 from runtime.errors import UserError
 from schemas.messages import Box
+from vision.draw import draw_boxes, write_png
 
 
-@click.command("detect", epilog="Example: onehertz detect street.jpg yard.png --json")
-@click.argument(
-    "images", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
-)
+def _grid(_context: click.Context, _parameter: click.Parameter, text: str | None) -> Grid:
+    try:
+        return grid_of(text) if text else Grid(1, 1)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@click.command("detect", epilog="Example: onehertz detect street.jpg yard.mp4 --draw boxes --json")
+@click.argument("inputs", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @with_settings
 @click.option("--model", help="Name of the model; default: infer.model.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per image and line.")
-def detect(settings: Settings, images: tuple[Path, ...], model: str | None, as_json: bool) -> None:
-    """Print what the model sees on IMAGES (JPEG, PNG …), boxes in fractions of each image.
+@click.option(
+    "--every",
+    "every_s",
+    type=click.FloatRange(0.01, 3600),
+    default=1.0,
+    show_default=True,
+    help="Seconds of a video between two frames that are looked at.",
+)
+@click.option(
+    "--tiles",
+    "grid",
+    metavar="ROWSxCOLUMNS",
+    callback=_grid,
+    help="Look at so many overlapping parts of each picture too, say 2x3: finds smaller things, at "
+    "as many inferences more.",
+)
+@click.option(
+    "--draw",
+    "drawings",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write each picture with its boxes into this folder, as PNG.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per picture and line.")
+def detect(
+    settings: Settings,
+    inputs: tuple[Path, ...],
+    model: str | None,
+    every_s: float,
+    grid: Grid,
+    drawings: Path | None,
+    as_json: bool,
+) -> None:
+    """Print what the model sees on INPUTS: pictures, videos, or folders of them, with all below.
 
-    Exit code 2, after all others are done, if a file is no image.
+    Boxes are in fractions of each picture. Exit code 2, after all others are done, if a file can't
+    be read.
     """
-    chosen = {
-        "model": model or settings.infer.model,
-        "max_batch": min(settings.infer.max_batch, len(images)),
-    }
-    detector = load_detector(settings.infer.model_copy(update=chosen), fetch_one)
+    files = sources(inputs)
+    detector = _detector(settings, model, files, grid)
     unusable: list[str] = []
-    readable = _read_all(images, unusable)
-    while batch := list(itertools.islice(readable, detector.backend.max_batch)):
-        for line in _lines(detector, batch, as_json):
-            click.echo(line)
+    ready = iter(_with_progress(look(files, every_s, unusable), files))
+    while batch := list(islice(ready, detector.backend.max_batch)):
+        found = detect_tiled(detector, [one.image for one in batch], grid)
+        for one, boxes in zip(batch, found, strict=True):
+            if drawings is not None:
+                write_png(drawings / one.drawing, draw_boxes(one.image, boxes))
+            click.echo(_as_json(detector, one, boxes) if as_json else _as_text(one, boxes))
     if unusable:
-        raise UserError("not an image that can be read: " + ", ".join(unusable))
+        raise UserError("\n".join(unusable))
 
 
-def _read_all(paths: Sequence[Path], unusable: list[str]) -> Iterator[tuple[Path, Image]]:
-    for path in paths:
-        image = _read(path)
-        if image is None:
-            unusable.append(str(path))
-        else:
-            yield path, image
+def _detector(
+    settings: Settings, model: str | None, files: Sequence[Source], grid: Grid
+) -> Detector:
+    """In batches no larger than there are pictures, so that a single one is soon looked at."""
+    chosen: dict[str, Any] = {"model": model or settings.infer.model}
+    if not any(file.is_video for file in files):
+        wanted = len(files) * grid.inferences
+        chosen["max_batch"] = min(settings.infer.max_batch, wanted)
+    return load_detector(settings.infer.model_copy(update=chosen), fetch_one)
 
 
-def _read(path: Path) -> Image | None:
-    try:
-        image = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_COLOR)
-    except (OSError, cv2.error):  # unreadable; empty, or more pixels than OpenCV takes
-        return None
-    return None if image is None else np.asarray(image, dtype=np.uint8)
-
-
-def _lines(detector: Detector, batch: Sequence[tuple[Path, Image]], as_json: bool) -> Iterator[str]:
-    found = detector.detect([image for _, image in batch])
-    for (path, image), boxes in zip(batch, found, strict=True):
-        yield _as_json(detector, path, image, boxes) if as_json else _as_text(path, image, boxes)
-
-
-def _as_json(detector: Detector, path: Path, image: Image, boxes: Boxes) -> str:
-    height, width = image.shape[:2]
-    fields = Box.__struct_fields__
-    return json.dumps(
-        {
-            "image": str(path),
-            "width": width,
-            "height": height,
-            "model": detector.name,
-            "boxes": [{field: getattr(box, field) for field in fields} for box in boxes],
-        }
+def _with_progress(pictures: Iterable[Looked], files: Sequence[Source]) -> Iterable[Looked]:
+    """A bar on the terminal, where the answers don't go there too."""
+    screen = Console(stderr=True)
+    known = None if any(file.is_video for file in files) else len(files)
+    shown = screen.is_terminal and not sys.stdout.isatty()
+    return track(
+        pictures, "looking", total=known, console=screen, transient=True, disable=not shown
     )
 
 
-def _as_text(path: Path, image: Image, boxes: Boxes) -> str:
-    height, width = image.shape[:2]
-    lines = [f"{path}  {width} x {height}  {len(boxes) or 'no'} box{'es' * (len(boxes) != 1)}"]
-    lines += [
-        f"  {box.label:<20}{box.score:.2f}  {box.x1:.3f} {box.y1:.3f}  {box.x2:.3f} {box.y2:.3f}"
-        for box in boxes
-    ]
-    return "\n".join(lines)
+def _as_json(detector: Detector, one: Looked, boxes: Boxes) -> str:
+    height, width = one.image.shape[:2]
+    fields = Box.__struct_fields__
+    moment = {} if one.at_s is None else {"at_s": round(one.at_s, 6)}
+    row = {"image": str(one.source), **moment, "width": width, "height": height}
+    row["model"] = detector.name
+    row["boxes"] = [{field: getattr(box, field) for field in fields} for box in boxes]
+    return json.dumps(row)
+
+
+def _as_text(one: Looked, boxes: Boxes) -> str:
+    return "\n".join(_text_lines(one, boxes))
+
+
+def _text_lines(one: Looked, boxes: Boxes) -> Iterator[str]:
+    height, width = one.image.shape[:2]
+    moment = "" if one.at_s is None else f"  {one.at_s:.3f} s"
+    count = f"{len(boxes) or 'no'} box{'es' * (len(boxes) != 1)}"
+    yield f"{one.source}{moment}  {width} x {height}  {count}"
+    for box in boxes:
+        corners = f"{box.x1:.3f} {box.y1:.3f}  {box.x2:.3f} {box.y2:.3f}"
+        yield f"  {box.label:<20}{box.score:.2f}  {corners}"

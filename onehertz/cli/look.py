@@ -22,7 +22,7 @@ from runtime.kafka import received
 from runtime.lifecycle import EXIT_FAILED
 from runtime.sender import Sender
 from runtime.topics import check_topics
-from schemas.catalogue import DLQ_SUFFIX, topics
+from schemas.catalogue import DLQ_SUFFIX
 from schemas.codec import decode_alert, decode_raw, decode_result
 from schemas.errors import DecodeError, InvalidMessage
 from schemas.messages import AlertRecord, Captured, Inferred, ResultRecord, Unchanged
@@ -248,7 +248,7 @@ def _different(letters: Iterable[Letter]) -> Iterator[Letter]:
 
 
 def _letters(settings: Settings) -> Iterator[Letter]:
-    names = [name for name in topics() if name.endswith(DLQ_SUFFIX)]
+    names = [name for name in settings.line.topics() if name.endswith(DLQ_SUFFIX)]
     check_topics(settings.kafka, settings.line, names)
     span = Span(from_beginning=True, follow=False)
     line = settings.line

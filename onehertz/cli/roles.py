@@ -5,8 +5,9 @@ from __future__ import annotations
 import faulthandler
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import click
@@ -38,11 +39,17 @@ slot_option = click.option(
 )
 
 
-def _run(name: str, settings: Settings, slot: str | None, role: Callable[[Context], None]) -> None:
+def _run(
+    name: str,
+    settings: Settings,
+    slot: str | None,
+    role: Callable[[Context], None],
+    stages_told: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Run a role with everything around it; ends the command with the role's exit code."""
     configure(settings.log, name, secrets_in(settings))
     failpoints = Failpoints(os.environ.get(FAILPOINT))
-    metrics = Metrics()
+    metrics = Metrics(stages_told)
     health = Health(settings.health.stalled_after_s)
 
     def run(stop: Stop) -> None:
@@ -136,41 +143,69 @@ def gate(settings: Settings, slot: str | None) -> None:
         "gate",
         settings,
         slot,
-        lambda context: run_gate(context, settings.gate, settings.checkpoint, settings.ungated),
+        lambda context: run_gate(
+            context, settings.gate, settings.checkpoint, settings.ungated, settings.magnified
+        ),
     )
 
 
 @click.command(epilog="Example: onehertz infer --set infer.max_batch=16")
 @with_settings
-def infer(settings: Settings) -> None:
+@click.option(
+    "--challenger",
+    metavar="NAME",
+    help="Try a model beside the one that serves: its boxes go to detections-NAME, from there to "
+    "SQL, and nowhere else. NAME is in line.challengers.",
+)
+@click.option("--model", help="With --challenger: the model on trial.")
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.1,
+    show_default=True,
+    help="With --challenger: of the frames that it looks at, drawn by their identity.",
+)
+def infer(settings: Settings, challenger: str | None, model: str | None, share: float) -> None:
     """Detect objects on what the gate kept, in batches.
 
     When the settings' section infer, or a file of the model, is edited, or on SIGHUP, the model is
     loaded and tested beside the one that serves, and takes its place if it passes.
     """
+    from inference_worker.challenger import challenge
     from inference_worker.loading import load_detector, model_files
     from inference_worker.role import run_infer
     from inference_worker.settings import InferSettings
     from inference_worker.swap import ModelSwap
     from onehertz.assets import path_of, user_cache
 
+    on_trial = None
+    if challenger is not None:
+        on_trial = challenge(challenger, share, model, settings.infer, settings.line)
+    elif model is not None:
+        raise UserError(f"--model: is a challenger's; what serves: --set infer.model={model}")
+    # Its figures must not be taken for those of the workers that serve.
+    told = "challenger" if on_trial else "infer"
     watch = settings_watch()
+
+    def ours(current: Settings) -> InferSettings:
+        return on_trial.settings(current.infer) if on_trial else current.infer
 
     def edited() -> InferSettings | None:
         current = watch.changed()
         if current is None:
             return None
-        configure(settings.log, "infer", [*secrets_in(settings), *secrets_in(current)])
-        return current.infer
+        configure(settings.log, told, [*secrets_in(settings), *secrets_in(current)])
+        return ours(current)
 
     def load(wanted: InferSettings) -> Detector:
         return load_detector(wanted, path_of, path_of, user_cache())
 
     def role(context: Context) -> None:
-        swap = ModelSwap(load, settings.infer, model_files, hangups(), edited)
-        run_infer(context, settings.infer, load(settings.infer), swap)
+        first = ours(settings)
+        swap = ModelSwap(load, first, model_files, hangups(), edited)
+        run_infer(context, first, load(first), swap, on_trial, settings.grids)
 
-    _run("infer", settings, None, role)
+    _run(told, settings, None, role, {"infer": told})
 
 
 @click.group()

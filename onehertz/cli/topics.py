@@ -9,7 +9,6 @@ import click
 from onehertz.cli.options import with_settings
 from onehertz.settings import Settings
 from runtime.topics import check_topics, create_topics
-from schemas.catalogue import topics as catalogue
 
 
 @click.group()
@@ -28,15 +27,15 @@ def create(settings: Settings, as_json: bool) -> None:
         return
     for name in created:
         click.echo(f"created {name}")
-    click.echo(f"all {len(catalogue())} topics are as they must be")
+    click.echo(f"all {len(settings.line.topics())} topics are as they must be")
 
 
 @topics.command(epilog="Example: onehertz topics check")
 @with_settings
 def check(settings: Settings) -> None:
     """Say whether the topics are as they must be. Exit code 2 and what to do, if not."""
-    check_topics(settings.kafka, settings.line, list(catalogue()))
-    click.echo(f"all {len(catalogue())} topics are as they must be")
+    check_topics(settings.kafka, settings.line, list(settings.line.topics()))
+    click.echo(f"all {len(settings.line.topics())} topics are as they must be")
 
 
 @topics.command("list", epilog="Example: onehertz topics list --json")
@@ -44,7 +43,7 @@ def check(settings: Settings) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per topic and line.")
 def list_command(settings: Settings, as_json: bool) -> None:
     """Show the catalogue: what each topic carries, who writes it, who reads it."""
-    for spec in catalogue().values():
+    for spec in settings.line.topics().values():
         name = settings.line.topic(spec.name)
         if as_json:
             row = {"name": name, "about": spec.about, "messages": spec.messages}

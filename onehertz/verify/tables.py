@@ -84,11 +84,7 @@ class Tables:
         return found
 
     def boxes_without_row(self, models: Sequence[str]) -> Iterator[Boxless]:
-        """Boxes that no row of `frames` accounts for.
-
-        A model that has served and is a challenger since would be shown with the boxes that it
-        found as a challenger; there are no challengers yet.
-        """
+        """Boxes that no row of `frames` accounts for, nor one of `challenger_frames`."""
         for camera, at_us, model, count in self._stream("boxes.sql", {"models": list(models)}):
             yield Boxless((camera, at_us), model, count)
 

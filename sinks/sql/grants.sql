@@ -17,7 +17,8 @@ BEGIN
     GRANT USAGE ON SCHEMA public TO onehertz_read;
     GRANT SELECT ON
         cameras, models, frames, detections, camera_minutes, alerts, alert_events, schema_migrations,
-        detections_at_every_second, latest_detections, camera_minute_objects, gate_audit
+        detections_at_every_second, latest_detections, camera_minute_objects, gate_audit,
+        challenger_frames, challenger_comparison, challenger_summary
     TO onehertz_read;
 END
 $$;

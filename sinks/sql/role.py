@@ -6,6 +6,7 @@ A record that the database can't take goes to the dead letters; the others aroun
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from runtime.kafka import now_us, place_of, received
 from runtime.sender import Sender
 from runtime.subscription import Place, Subscription
 from runtime.topics import check_topics
+from schemas.catalogue import DLQ_SUFFIX, challenger_topic
 from schemas.codec import Received, decode_alert, decode_result
 from schemas.codec import salvage as rejected_tick
 from schemas.errors import DecodeError, InvalidMessage
@@ -43,7 +45,8 @@ def run_sql(context: Context, settings: SqlSettings) -> None:
     A database that is not there when the role starts is the user's to mend; one that goes away
     later is waited for.
     """
-    names = ["detections", "alerts", "detections-dlq", "alerts-dlq"]
+    names = ["detections", "alerts", *map(challenger_topic, context.line.challengers)]
+    names += [name + DLQ_SUFFIX for name in names]
     check_topics(context.kafka, context.line, names)
     sink = _Sink(context, settings)
     try:
@@ -62,6 +65,9 @@ class _Sink:
         self._settings = settings
         self._detections = context.line.topic("detections")
         self._alerts = context.line.topic("alerts")
+        self._challengers = {
+            context.line.topic(challenger_topic(name)): name for name in context.line.challengers
+        }
         self._guard = FailureGuard()
         self._messages: list[Message] = []
         self._due_at_s: float | None = None
@@ -71,7 +77,7 @@ class _Sink:
         self._subscription = Subscription(
             context.kafka,
             context.line.group(STAGE),
-            [self._detections, self._alerts],
+            [self._detections, self._alerts, *self._challengers],
             assigned=self._assigned,
             revoked=self._forget,
         )
@@ -141,6 +147,9 @@ class _Sink:
             self._write_topic(
                 self._alerts, decode_alert, _no_tick, AlertDelivery, writer.write_alerts
             )
+            for topic, name in self._challengers.items():
+                write = functools.partial(writer.write_challenger, name)
+                self._write_topic(topic, decode_result, _no_tick, Delivery, write)
         except Exception as error:
             if not retriable(error):
                 raise _fatal(error) from error
@@ -179,7 +188,8 @@ class _Sink:
         written = salvage(write, batch)
         for lost, why in written.poison:
             self._bury(origins[(lost.partition, lost.offset)], why)
-        self._measure(batch, written.outcome)
+        if topic not in self._challengers:
+            self._measure(batch, written.outcome)
 
     def _bury(self, message: Message, error: InvalidMessage) -> None:
         origin = place_of(message)
@@ -245,7 +255,7 @@ class _Sink:
 
 
 def _no_tick(_message: Received, _error: DecodeError) -> None:
-    """An alert that can't be read leaves nothing behind but its dead letter."""
+    """An alert that can't be read, or a challenger's frame, leaves nothing but its dead letter."""
 
 
 def _fatal(error: Exception) -> Exception:

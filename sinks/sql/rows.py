@@ -14,6 +14,7 @@ from schemas.messages import (
     Inferred,
     Missing,
     Rejected,
+    ResultRecord,
     StageTimes,
     Unchanged,
     from_us,
@@ -56,16 +57,21 @@ class _Outcome(NamedTuple):
     detail: str | None = None
 
 
+def check_time(record: ResultRecord) -> None:
+    """Raises InvalidMessage for a capture time that gets no row."""
+    if not FIRST_US <= record.captured_at_us < END_US:
+        raise InvalidMessage(
+            "capture-time", f"{record.captured_at.isoformat()} is not in the years 2000 to 2099"
+        )
+
+
 def frame_row(delivery: Delivery) -> tuple[Any, ...]:
     """The row of `frames`, in the order of [copy_frames].
 
     Raises InvalidMessage for a record that the table can't hold.
     """
     record, partition, offset = delivery
-    if not FIRST_US <= record.captured_at_us < END_US:
-        raise InvalidMessage(
-            "capture-time", f"{record.captured_at.isoformat()} is not in the years 2000 to 2099"
-        )
+    check_time(record)
     return (
         record.camera,
         record.captured_at,

@@ -145,3 +145,89 @@ COMMENT ON COLUMN gate_audit.reference_at IS 'Capture time of the inferred frame
 COMMENT ON COLUMN gate_audit.objects IS 'What is on the audited frame, {label: number}.';
 COMMENT ON COLUMN gate_audit.reference_objects IS 'What was on the reference, and would have been taken for what is there.';
 COMMENT ON COLUMN gate_audit.same IS 'True where both agree; NULL without a reference.';
+
+CREATE OR REPLACE VIEW challenger_comparison AS
+WITH looked AS (
+    SELECT c.challenger, c.camera, c.captured_at, c.model, f.model AS serving_model
+    FROM challenger_frames AS c
+    JOIN frames AS f
+        ON f.camera = c.camera AND f.captured_at = c.captured_at AND f.status = 'inferred'
+), ours AS (
+    SELECT l.camera, l.captured_at, l.model, d.label, true AS on_trial,
+        EXISTS (
+            SELECT FROM detections AS o
+            WHERE o.camera = l.camera AND o.captured_at = l.captured_at
+                AND o.model = l.serving_model AND o.label = d.label
+                AND box_iou(d.x1, d.y1, d.x2, d.y2, o.x1, o.y1, o.x2, o.y2) >= 0.5
+        ) AS agreed
+    FROM looked AS l
+    JOIN detections AS d
+        ON d.camera = l.camera AND d.captured_at = l.captured_at AND d.model = l.model
+), theirs AS (
+    SELECT l.camera, l.captured_at, l.model, d.label, false AS on_trial,
+        EXISTS (
+            SELECT FROM detections AS o
+            WHERE o.camera = l.camera AND o.captured_at = l.captured_at
+                AND o.model = l.model AND o.label = d.label
+                AND box_iou(d.x1, d.y1, d.x2, d.y2, o.x1, o.y1, o.x2, o.y2) >= 0.5
+        ) AS agreed
+    FROM looked AS l
+    JOIN detections AS d
+        ON d.camera = l.camera AND d.captured_at = l.captured_at AND d.model = l.serving_model
+), boxes AS (
+    SELECT * FROM ours UNION ALL SELECT * FROM theirs
+)
+SELECT
+    l.challenger,
+    l.camera,
+    l.captured_at,
+    l.model,
+    l.serving_model,
+    b.label,
+    count(*) FILTER (WHERE b.on_trial) AS boxes,
+    count(*) FILTER (WHERE NOT b.on_trial) AS serving_boxes,
+    count(*) FILTER (WHERE b.on_trial AND b.agreed) AS boxes_agreed,
+    count(*) FILTER (WHERE NOT b.on_trial AND b.agreed) AS serving_boxes_agreed
+FROM looked AS l
+LEFT JOIN boxes AS b
+    ON b.camera = l.camera AND b.captured_at = l.captured_at AND b.model = l.model
+GROUP BY l.challenger, l.camera, l.captured_at, l.model, l.serving_model, b.label;
+
+COMMENT ON VIEW challenger_comparison IS
+'A challenger beside the model that serves: a row per frame that both looked at and label that either saw there; one with label NULL and zeros where neither saw anything. Labels are compared by name. Neither is the truth: look at pictures where they differ.';
+COMMENT ON COLUMN challenger_comparison.challenger IS 'Name of the trial.';
+COMMENT ON COLUMN challenger_comparison.model IS 'Model on trial.';
+COMMENT ON COLUMN challenger_comparison.serving_model IS 'Model that inferred the frame for the line.';
+COMMENT ON COLUMN challenger_comparison.boxes IS 'Boxes of that label that the challenger found.';
+COMMENT ON COLUMN challenger_comparison.serving_boxes IS 'Boxes of that label that the serving model found.';
+COMMENT ON COLUMN challenger_comparison.boxes_agreed IS 'The challenger''s boxes that overlap one of the serving model''s, of that label, at IoU 0.5 or more.';
+COMMENT ON COLUMN challenger_comparison.serving_boxes_agreed IS 'The serving model''s boxes that overlap one of the challenger''s in the same way.';
+
+CREATE OR REPLACE VIEW challenger_summary AS
+SELECT
+    c.challenger,
+    c.model,
+    c.serving_model,
+    c.camera,
+    c.label,
+    looked.frames,
+    count(*) FILTER (WHERE c.boxes > 0) AS frames_seen,
+    count(*) FILTER (WHERE c.serving_boxes > 0) AS serving_frames_seen,
+    sum(c.boxes)::bigint AS boxes,
+    sum(c.serving_boxes)::bigint AS serving_boxes,
+    sum(c.boxes_agreed)::bigint AS boxes_agreed,
+    sum(c.serving_boxes_agreed)::bigint AS serving_boxes_agreed
+FROM challenger_comparison AS c
+JOIN (
+    SELECT challenger, model, serving_model, camera, count(DISTINCT captured_at) AS frames
+    FROM challenger_comparison
+    GROUP BY challenger, model, serving_model, camera
+) AS looked USING (challenger, model, serving_model, camera)
+WHERE c.label IS NOT NULL
+GROUP BY c.challenger, c.model, c.serving_model, c.camera, c.label, looked.frames;
+
+COMMENT ON VIEW challenger_summary IS
+'challenger_comparison over all time, by camera and label. For a part of it: group challenger_comparison by what you like WHERE captured_at is in that part.';
+COMMENT ON COLUMN challenger_summary.frames IS 'Frames of the camera that both models looked at.';
+COMMENT ON COLUMN challenger_summary.frames_seen IS 'Of these, frames on which the challenger saw the label.';
+COMMENT ON COLUMN challenger_summary.serving_frames_seen IS 'Of these, frames on which the serving model saw it.';

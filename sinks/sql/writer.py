@@ -7,17 +7,17 @@ there can be read, judged in Python, and the winners copied straight in, with no
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import psycopg
 from psycopg.pq import TransactionStatus
 
 from schemas.messages import from_us
-from sinks.sql import alert_rows, queries
+from sinks.sql import alert_rows, challengers, queries
 from sinks.sql.alert_rows import AlertDelivery
 from sinks.sql.minutes import MINUTE_US, changes
 from sinks.sql.ranking import Delivery, Held, Key, Verdict, best_of, judge
@@ -25,6 +25,7 @@ from sinks.sql.rows import DETECTION_TYPES, FRAME_TYPES, MODEL, detection_rows, 
 
 __all__ = ["AlertDelivery", "Delivery", "WriteOutcome", "Writer"]
 
+T = TypeVar("T")
 _SQL = queries.load("writer.sql")
 _ALERT_SQL = queries.load("alerts.sql")
 
@@ -60,16 +61,20 @@ class Writer:
             return WriteOutcome(0, 0, 0)
         best = best_of(batch)
         rows = {key: frame_row(delivery) for key, delivery in best.items()}
-        self._make_partitions(best)
-        try:
-            verdict = self._write(best, rows, len(batch))
-        except psycopg.errors.CheckViolation:
-            # A partition that was there has been dropped since (retention).
-            self._known_weeks.clear()
-            self._make_partitions(best)
-            verdict = self._write(best, rows, len(batch))
+        verdict = self._in_partitions(best.values(), lambda: self._write(best, rows, len(batch)))
         self._known_models.update(_models(rows.values()))
         return WriteOutcome(len(verdict.added), len(verdict.replaced), verdict.repeated)
+
+    def write_challenger(self, challenger: str, batch: Sequence[Delivery]) -> WriteOutcome:
+        """Writes what a challenger found in one transaction, committed on return, in any order.
+
+        Changes no row of the serving line's. Raises as `write` does.
+        """
+        best = challengers.best_of(batch)
+        if not best:
+            return WriteOutcome(0, 0, len(batch))
+        added = self._in_partitions(best.values(), lambda: self._challenge(challenger, best))
+        return WriteOutcome(len(added), 0, len(batch) - len(added))
 
     def write_alerts(self, batch: Sequence[AlertDelivery]) -> WriteOutcome:
         """Writes changes of alerts in one transaction, committed on return, in any order.
@@ -98,8 +103,19 @@ class Writer:
         replaced = len(held.keys() & set(winning))
         return WriteOutcome(len(winning) - replaced, replaced, len(batch) - len(winning))
 
-    def _make_partitions(self, best: Mapping[Key, Delivery]) -> None:
-        weeks = {_monday(delivery.record.captured_at) for delivery in best.values()}
+    def _in_partitions(self, batch: Collection[Delivery], write: Callable[[], T]) -> T:
+        """`write()`, with the partitions that the batch needs."""
+        self._make_partitions(batch)
+        try:
+            return write()
+        except psycopg.errors.CheckViolation:
+            # A partition that was there has been dropped since (retention).
+            self._known_weeks.clear()
+            self._make_partitions(batch)
+            return write()
+
+    def _make_partitions(self, batch: Iterable[Delivery]) -> None:
+        weeks = {_monday(delivery.record.captured_at) for delivery in batch}
         missing = weeks - self._known_weeks
         if missing:
             with self._transaction() as cursor:
@@ -119,6 +135,18 @@ class Writer:
                 _change_minutes(cursor, verdict, removed)
         return verdict
 
+    def _challenge(
+        self, challenger: str, best: Mapping[challengers.Looked, Delivery]
+    ) -> set[challengers.Looked]:
+        with self._transaction() as cursor:
+            added = challengers.add(cursor, challenger, best)
+            if added:
+                models = sorted({model for _, _, model in added})
+                cursor.execute(_SQL["add_models"], {"models": models})
+            boxes = (row for key in best if key in added for row in detection_rows(best[key]))
+            _copy(cursor, _SQL["copy_detections"], DETECTION_TYPES, boxes)
+        return added
+
     def _add(
         self,
         cursor: psycopg.Cursor,
@@ -130,6 +158,7 @@ class Writer:
         if new_models:
             cursor.execute(_SQL["add_models"], {"models": sorted(new_models)})
         _copy(cursor, _SQL["copy_frames"], FRAME_TYPES, frames)
+        challengers.give_way(cursor, winning.values())
         boxes = (row for delivery in winning.values() for row in detection_rows(delivery))
         _copy(cursor, _SQL["copy_detections"], DETECTION_TYPES, boxes)
 

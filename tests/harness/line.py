@@ -22,7 +22,6 @@ from runtime.environment import FAILPOINT
 from runtime.kafka import admin_client
 from runtime.settings import load
 from runtime.topics import create_topics
-from schemas.catalogue import topics
 from sinks.sql.migrate import migrate
 from tests.fixtures.database import new_database
 from tests.fixtures.servers import Servers
@@ -261,7 +260,7 @@ def open_line(
 
 def _delete_topics(settings: Settings) -> None:
     """A broker with thousands of old partitions is slow to start again."""
-    names = [settings.line.topic(name) for name in topics()]
+    names = [settings.line.topic(name) for name in settings.line.topics()]
     admin = admin_client(settings.kafka)  # kept: without it its answers would never come
     with suppress(KafkaException):  # a test has left the broker down
         for future in admin.delete_topics(names, request_timeout=10.0).values():

@@ -65,6 +65,16 @@ def problems(path: Path, text: str) -> list[str]:
     return str(raised.value).replace(f"{path}", "file").splitlines()
 
 
+def test_a_camera_in_tiles_is_told_to_the_worker_and_its_larger_frames_to_the_gate(
+    file: Path,
+) -> None:
+    text = "cameras:\n  far: {source: {kind: street}, tiles: 2x3}\n  near: {source: {kind: street}}"
+    settings = read(file, text)
+    assert settings.grids == {"far": (2, 3)}
+    assert settings.magnified == {"far": 3}
+    assert "cameras.far.tiles" in problems(file, text.replace("2x3", "2x30"))[0]
+
+
 def test_a_whole_configuration_is_read(file: Path) -> None:
     settings = read(file, GOOD)
     assert set(settings.cameras) == {"north", "south", "east"}

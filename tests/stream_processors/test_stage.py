@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+from typing import Any
 
 import hypothesis
 import msgspec
@@ -22,6 +24,7 @@ from schemas.messages import GatedRecord, Kept, RawRecord, Rejected, Unchanged, 
 from stream_processors.settings import GateSettings
 from stream_processors.stage import GateStage
 from tests.stream_processors.ticks import CAMERA, NOON, S, captured, missing, scene, slightly_other
+from vision.jpeg import inspect
 
 TOPICS = {name: f"t.{name}" for name in ("frames-raw", "frames-gated", "gate-state")}
 NEVER_S = 1e9
@@ -36,10 +39,13 @@ class Line:
         taken: Taken | None = None,
         ungated: Collection[str] = (),
         settings: GateSettings = NO_AUDIT,
+        magnified: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self.metrics = Metrics()
         self.outbox = Outbox(NEVER_S)
-        self.stage = GateStage(settings, self.outbox, self.metrics, lambda: NOON, TOPICS, ungated)
+        self.stage = GateStage(
+            settings, self.outbox, self.metrics, lambda: NOON, TOPICS, ungated, magnified
+        )
         self.stage.input_id = "id"
         self.stage.own(3, taken or Taken(0))
         self.offset = taken.start if taken else 0
@@ -166,6 +172,18 @@ def test_frames_of_an_ungated_camera_are_all_kept() -> None:
     line = Line(ungated=[CAMERA])
     line.feed(*[wire(captured(n, n, scene(1))) for n in range(3)])
     assert all(isinstance(one, Kept) for one in records(line.batch().outputs))
+
+
+def test_frames_of_a_camera_that_is_looked_at_in_tiles_go_on_larger() -> None:
+    def longest(**rest: Any) -> int:
+        line = Line(settings=NO_AUDIT.model_copy(update={"largest_side_px": 40}), **rest)
+        line.feed(wire(captured(0, 0, scene(1))))
+        [kept] = records(line.batch().outputs)
+        return max(inspect(kept.jpeg).size)
+
+    assert longest() == 40
+    assert longest(magnified={CAMERA: 2}) == 64
+    assert longest(magnified={"another": 2}) == 40
 
 
 def test_a_new_owner_goes_on_with_the_state_of_the_one_before() -> None:

@@ -29,7 +29,14 @@ def shared_database(servers: HasDsn) -> Iterator[str]:
 def connection(shared_database: str) -> Iterator[psycopg.Connection]:
     with connect(shared_database) as connection:
         drop_pieces(connection)
-        for table in ("cameras", "models", "camera_minutes", "alerts", "alert_events"):
+        for table in (
+            "cameras",
+            "models",
+            "camera_minutes",
+            "alerts",
+            "alert_events",
+            "challenger_frames",
+        ):
             connection.execute(f"DELETE FROM {table}".encode())  # noqa: S608
         yield connection
 

@@ -29,6 +29,7 @@ def test_files_are_applied_in_order_and_only_once(empty_database: str) -> None:
         "0001_frames_and_detections.sql",
         "0002_split_by_time.sql",
         "0003_alerts.sql",
+        "0004_challengers.sql",
         "views.sql",
     ]
     assert migrate(empty_database) == []
@@ -38,7 +39,7 @@ def test_files_are_applied_in_order_and_only_once(empty_database: str) -> None:
 def test_two_at_once_take_turns(empty_database: str) -> None:
     with ThreadPoolExecutor(4) as pool:
         applied = list(pool.map(migrate, [empty_database] * 4))
-    assert sorted(map(len, applied)) == [0, 0, 0, 4]
+    assert sorted(map(len, applied)) == [0, 0, 0, 5]
 
 
 def test_a_migration_altered_after_it_was_applied_is_named(database: str) -> None:
@@ -67,7 +68,7 @@ def test_a_failing_migration_leaves_nothing_of_itself(empty_database: str) -> No
     assert names == [("0001_frames_and_detections.sql",), ("0002_split_by_time.sql",)]
     assert fetch(empty_database, "SELECT to_regclass('alert_events')") == [(None,)]
     execute(empty_database, "DROP TABLE alerts")
-    assert migrate(empty_database) == ["0003_alerts.sql", "views.sql"]
+    assert migrate(empty_database) == ["0003_alerts.sql", "0004_challengers.sql", "views.sql"]
 
 
 def test_a_role_says_when_the_database_is_not_migrated(empty_database: str) -> None:
@@ -108,7 +109,7 @@ def test_analysts_can_read_everything_and_write_nothing(database: str) -> None:
             AND relkind IN ('r', 'p', 'v') AND NOT relispartition
         """,
     )
-    assert rights == [(True, False)] * 12
+    assert rights == [(True, False)] * 15
     assert fetch(database, "SELECT rolcanlogin FROM pg_roles WHERE rolname = 'onehertz_read'") == [
         (False,)
     ]

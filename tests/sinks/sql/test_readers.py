@@ -37,7 +37,10 @@ def as_reader(database: str, name: str, password: str = PASSWORD) -> psycopg.Con
 def test_it_reads_every_table_and_view(database: str, name: str) -> None:
     assert make_reader(database, name, PASSWORD)
     with as_reader(database, name) as connection:
-        for relation in ("frames", "detections_at_every_second", "gate_audit", "alerts"):
+        for relation in (
+            "frames", "detections_at_every_second", "gate_audit", "alerts", "challenger_frames",
+            "challenger_comparison", "challenger_summary",
+        ):  # fmt: skip
             query = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(relation))
             assert connection.execute(query).fetchone() == (0,)
 
