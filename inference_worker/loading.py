@@ -83,7 +83,8 @@ class Opener:
     def measured_store(self, cache: Path) -> MeasuredStore:
         """Where what is measured of this model on this machine is kept."""
         manifests = [msgspec.json.encode(one.manifest) for one in self._models.values()]
-        return MeasuredStore(cache, this_processor(), [*manifests, _told(self.reference)])
+        judged_by = _told(self.reference, self.settings.score_threshold)
+        return MeasuredStore(cache, this_processor(), [*manifests, judged_by])
 
     def _rows(self, cache: Path) -> list[Measured]:
         return self.measured_store(cache).rows(self.plans, self._measure)
@@ -158,8 +159,10 @@ def choice_line(model: str, chosen: Measured, rows: Sequence[Measured], max_batc
     )
 
 
-def _told(reference: Reference) -> bytes:
-    return msgspec.json.encode([reference.absent, [one.boxes for one in reference.pictures]])
+def _told(reference: Reference, score_threshold: float | None) -> bytes:
+    """All that a judgement on fewer bits depends on, besides the model."""
+    boxes = [one.boxes for one in reference.pictures]
+    return msgspec.json.encode([reference.absent, boxes, score_threshold])
 
 
 def _writable(cache: Path | None) -> Path | None:

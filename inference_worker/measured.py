@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from inference_worker.cores import cores
 from inference_worker.plans import Plan
 
 _FORM = 1  # of the file; another one's is measured anew
@@ -62,7 +63,7 @@ def this_processor() -> dict[str, str]:
     return {
         "model": known.get("model name", known.get("CPU part", "")),
         "flags": known.get("flags", known.get("Features", "")),
-        "cores": str(len(os.sched_getaffinity(0))),
+        "cores": str(cores()),
         **{name: _version(name) for name in _PACKAGES},
     }
 

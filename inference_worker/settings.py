@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from inference_worker.cores import cores
 from runtime.settings import Section
 
 
@@ -78,4 +78,4 @@ class InferSettings(Section):
     @property
     def engine_threads(self) -> int:
         """`threads`, with 0 made a number."""
-        return self.threads or len(os.sched_getaffinity(0))
+        return self.threads or cores()

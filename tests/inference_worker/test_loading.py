@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from inference_worker.admission import Reference, synthetic_pictures
+from inference_worker.admission.reference import Known, make_reference
 from inference_worker.backends.base import EngineOptions
 from inference_worker.backends.choice import Place, open_backend
-from inference_worker.loading import load_detector
+from inference_worker.loading import Opener, load_detector
 from inference_worker.settings import InferSettings
 from runtime.errors import UserError
+from schemas.messages import Box
 from tests.fixtures.assets import FetchedAssets, assets  # noqa: F401
 from tests.inference_worker.onnx_models import small_ssd
 from tests.inference_worker.test_store import add_model, no_assets
@@ -185,3 +188,37 @@ def test_a_graph_that_lies_about_its_batch_is_inferred_image_by_image(tmp_path: 
         model="mine", model_folders=(tmp_path,), threads=2, max_batch=4, streams=2
     )
     assert load_detector(settings, no_assets).backend.max_batch == 4
+
+
+def opener_with(folder: Path, *known: Known, absent: str = "") -> Opener:
+    opener = Opener(own_model(folder, backend="openvino"), no_assets)
+    opener.reference = Reference(known, "mine", "a test", "float32", absent)
+    return opener
+
+
+def test_fewer_bits_are_refused_where_there_is_nothing_to_compare_with(tmp_path: Path):
+    opener = opener_with(tmp_path, absent="no known frames")
+    assert opener.judge(opener.choose()) == "nothing to compare it with: no known frames"
+
+
+def test_fewer_bits_are_taken_where_they_see_what_the_reference_sees(tmp_path: Path):
+    opener = opener_with(tmp_path)
+    detector = opener.choose()
+    pictures = synthetic_pictures(8)
+    opener.reference = make_reference(detector, pictures, "float32")
+    assert opener.judge(detector) == ""
+
+
+def test_fewer_bits_are_refused_where_they_miss_what_the_reference_sees(tmp_path: Path):
+    somebody = Box(label="person", score=0.99, x1=0.4, y1=0.4, x2=0.45, y2=0.45)
+    known = [Known(picture, (somebody,)) for picture in synthetic_pictures(8)]
+    opener = opener_with(tmp_path, *known)
+    assert "on known frames" in opener.judge(opener.choose())
+
+
+def test_what_was_judged_with_another_threshold_is_tried_anew(tmp_path: Path):
+    settings = own_model(tmp_path / "models")
+    cache = tmp_path / "cache"
+    load_detector(settings, no_assets, cache=cache)
+    load_detector(settings.model_copy(update={"score_threshold": 0.4}), no_assets, cache=cache)
+    assert len(list((cache / "measured").glob("*.json"))) == 2
