@@ -14,7 +14,6 @@ from types import MappingProxyType
 from typing import Final
 
 import cv2
-from confluent_kafka import Message
 
 from inference_worker.batcher import Batcher
 from inference_worker.challenger import Challenge
@@ -22,6 +21,7 @@ from inference_worker.controller import BatchController
 from inference_worker.detector import Detector
 from inference_worker.engine import Engine, Frame
 from inference_worker.intake import Intake
+from inference_worker.reading import Reading
 from inference_worker.results import STAGE, Results
 from inference_worker.room import Room
 from inference_worker.serving import Serving
@@ -39,8 +39,6 @@ _COMMIT_INTERVAL_S = 0.5
 _IDLE_S: Final = 0.1
 # Between two looks at Kafka while the engine works. A turn of the loop costs 0.1 ms of CPU.
 _BUSY_S: Final = 0.02
-_READ_AT_ONCE = 128
-_STUCK_S = 1.0  # without reading: then the partitions are paused, to stay in the group
 
 
 def run_infer(
@@ -80,7 +78,7 @@ class _Worker:
         challenge: Challenge | None,
     ) -> None:
         self._context = context
-        self._topic = context.line.topic("frames-gated")
+        topic = context.line.topic("frames-gated")
         self._room = Room(settings.max_in_flight, settings.max_in_flight_mb * 1e6)
         self._results = Results(
             context,
@@ -92,17 +90,17 @@ class _Worker:
         self._intake = Intake(context, self._results, self._wait, settings.max_age_s, challenge)
         self._engine = engine
         self._batcher: Batcher[Frame] = Batcher(_controller(settings, engine.detector))
-        self._read_at_s = time.monotonic()
         self._committed_at_s = 0.0
         self._committed: dict[Place, int] = {}  # of the partitions that are ours
         self._subscription = Subscription(
             context.kafka,
             context.line.group(challenge.role if challenge else STAGE),
-            [self._topic],
+            [topic],
             assigned=self._assigned,
             revoked=self._revoked,
             lost=self._forget,
         )
+        self._reading = Reading(self._subscription, topic, self._room)
         self._serving = Serving(context.metrics, engine.detector, swap)
 
     # ------------------------------------------------------------ the loop
@@ -110,12 +108,14 @@ class _Worker:
     def turn(self) -> None:
         """Let out what is ready, read what there is, start what is full or due, commit."""
         finished = self._finish(_BUSY_S if self._engine.running else 0.0)
-        messages = self._read()
+        messages = self._reading.read(self._poll_timeout_s())
         for message in messages:
             self._intake.take(message)
         self._follow()
         self._start(self._batcher.take)
-        self._results.poll(0)
+        # With all room taken and nothing to infer, only acknowledgements make room again.
+        stuck = self._room.left == 0 and not self._engine.running
+        self._results.poll(0.005 if stuck else 0.0)
         self._commit(force=False)
         self._context.health.assigned = self._subscription.is_member
         self._context.health.beat(
@@ -135,27 +135,6 @@ class _Worker:
     def close(self) -> None:
         self._engine.close()
         self._subscription.close()
-
-    def _read(self) -> list[Message]:
-        room = min(self._room.left, _READ_AT_ONCE)
-        if room == 0:
-            return self._read_nothing()
-        self._read_at_s = time.monotonic()
-        self._subscription.resume()
-        numbers = [number for _, number in self._subscription.owned]
-        held_up = self._room.held_up(numbers)
-        self._subscription.hold_up(frozenset((self._topic, number) for number in held_up))
-        # The client waits for as many as it is asked for, to the end of the time-out: so first one.
-        first = self._subscription.poll(1, self._poll_timeout_s())
-        return first + self._subscription.poll(room - 1, 0) if first and room > 1 else first
-
-    def _read_nothing(self) -> list[Message]:
-        """Too much is in hand. What the client has fetched is lost to it by a pause: not yet."""
-        self._results.poll(0 if self._engine.running else 0.005)
-        if time.monotonic() < self._read_at_s + _STUCK_S:
-            return []
-        self._subscription.pause()
-        return self._subscription.poll(1, 0)
 
     def _poll_timeout_s(self) -> float:
         if self._engine.running:

@@ -103,6 +103,25 @@ def test_a_role_that_is_done_exits_with_0(start: Callable[..., Process]) -> None
     assert start("pass").end() == (0, [])
 
 
+LISTENING = """
+from runtime.lifecycle import hangups
+asked = hangups()
+say("listening")
+while not stop.wait(0.01):
+    if asked(): say("asked" + " again" * asked())
+"""
+
+
+def test_a_hangup_is_told_once_and_ends_nothing(start: Callable[..., Process]) -> None:
+    process = start(LISTENING)
+    process.heard("listening")
+    for _ in range(2):
+        process.signal(signal.SIGHUP)
+        process.heard("asked")
+    process.signal()
+    assert process.end() == (0, ["test    stopped as asked"])
+
+
 STUBBORN = """
 say("started")
 while not stop.wait(0.01): pass
