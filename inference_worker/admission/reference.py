@@ -32,6 +32,9 @@ REFERENCE = "reference.json"
 # Frames that are kept: the ones with most to see. Each costs an inference at every start.
 FRAMES = 12
 _PICTURES = "reference"
+_INT8_OPERATORS = (
+    b"DequantizeLinear", b"QLinearConv", b"QLinearMatMul", b"ConvInteger", b"MatMulInteger",
+)  # fmt: skip
 # The lowest threshold in use, .25, less the widest tolerance.
 LEAST_SCORE = 0.1
 _MOST_BOXES = 100
@@ -78,8 +81,9 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def arithmetic_of(weights: Path) -> Literal["float32", "int8"]:
-    """By the names of the nodes in the file, which stand there as they are."""
-    return "int8" if b"DequantizeLinear" in weights.read_bytes() else "float32"
+    """By the names of the operators in the file, which stand there as they are."""
+    content = weights.read_bytes()
+    return "int8" if any(name in content for name in _INT8_OPERATORS) else "float32"
 
 
 def boxes_on(detector: Detector, pictures: Sequence[Image]) -> list[Boxes]:

@@ -156,6 +156,8 @@ def test_the_arithmetic_of_a_graph_is_told_by_its_nodes(tmp_path: Path):
     assert arithmetic_of(weights) == "float32"
     weights.write_bytes(onnx_models.quantised_pair())
     assert arithmetic_of(weights) == "int8"
+    weights.write_bytes(b"...ConvInteger...")  # without Q/DQ, as quantising by the way makes it
+    assert arithmetic_of(weights) == "int8"
 
 
 def test_an_engine_that_sees_what_the_reference_sees_is_admitted(small_detector: Small):
