@@ -128,6 +128,20 @@ def test_a_doubled_box_is_twice(clean: FilledLine) -> None:
     assert told(report, "twice", frame(NORTH, 4), "boxes are there twice")
 
 
+def test_what_a_model_found_as_a_challenger_is_explained(clean: FilledLine) -> None:
+    """It has served, as the line's topics say, and looked at other ticks on trial."""
+    clean.execute(
+        "INSERT INTO detections SELECT camera, captured_at + interval '5 s', model, n, label,"
+        " score, x1, y1, x2, y2 FROM detections WHERE camera = 'north' AND n = 1"
+    )
+    clean.execute(
+        "INSERT INTO challenger_frames (camera, captured_at, model, challenger, boxes)"
+        " SELECT camera, captured_at + interval '5 s', model, 'next', 1 FROM detections"
+        " WHERE camera = 'north' AND n = 1"
+    )
+    assert clean.verify().findings.first(20) == []
+
+
 def test_boxes_at_a_tick_that_was_not_inferred_are_unexplained(clean: FilledLine) -> None:
     clean.execute(
         "INSERT INTO detections SELECT camera, captured_at + interval '5 s', model, n, label,"
