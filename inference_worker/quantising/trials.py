@@ -63,6 +63,8 @@ class Trials:
         self._engine: Engine = engine
         self._pictures, self._expected = pictures, expected
         self._scratch = scratch
+        self._number = 0
+        self._path = scratch / "none"
         self._options = EngineOptions(threads=threads, max_batch=1)
 
     def __call__(
@@ -80,8 +82,13 @@ class Trials:
     def write(
         self, ranges: Mapping[str, Range], nodes: Sequence[str], *, inputs_only: bool
     ) -> Path:
-        """The form as a file, in place of the one before."""
-        path = self._scratch / "trial.onnx"
+        """The form as a file, in place of the one before.
+
+        Under a new name: an engine may have mapped the earlier file, which must not change then.
+        """
+        self._path.unlink(missing_ok=True)
+        self._number += 1
+        path = self._path = self._scratch / f"trial-{self._number}.onnx"
         file = quantised(self._model, ranges, self._recipe, nodes, inputs_only=inputs_only)
         path.write_bytes(file)
         return path
