@@ -20,7 +20,7 @@ from benchmarks.method.pairing import Pair, interleaved
 from benchmarks.method.results import Result, result
 from benchmarks.method.site import Line, Site
 from inference_worker.backends.openvino import half_precisions
-from inference_worker.engine import AROUND
+from inference_worker.loop.engine import AROUND
 from onehertz.assets import fetch
 from runtime.errors import FatalError
 

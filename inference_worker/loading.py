@@ -13,10 +13,10 @@ from inference_worker.admission import NotFit, Reference, admit
 from inference_worker.admission.reference import read_reference
 from inference_worker.admission.remembered import admit_once
 from inference_worker.backends.choice import Place, open_backend, places, this_machine
+from inference_worker.choosing.measured import Measured, MeasuredStore, best, this_processor
+from inference_worker.choosing.measuring import measure
+from inference_worker.choosing.plans import Plan, plans
 from inference_worker.detector import Detector
-from inference_worker.measured import Measured, MeasuredStore, best, this_processor
-from inference_worker.measuring import measure
-from inference_worker.plans import Plan, plans
 from inference_worker.settings import InferSettings
 from inference_worker.store import AssetPath, Model, Store
 from runtime.errors import UserError

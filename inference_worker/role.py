@@ -15,18 +15,18 @@ from typing import Final
 
 import cv2
 
-from inference_worker.batcher import Batcher
-from inference_worker.challenger import Challenge
-from inference_worker.controller import BatchController
+from inference_worker.batching.batcher import Batcher
+from inference_worker.batching.controller import BatchController
 from inference_worker.detector import Detector
-from inference_worker.engine import Engine, Frame
-from inference_worker.intake import Intake
-from inference_worker.reading import Reading
-from inference_worker.results import STAGE, Results
-from inference_worker.room import Room
-from inference_worker.serving import Serving
+from inference_worker.loop.challenger import Challenge
+from inference_worker.loop.engine import Engine, Frame
+from inference_worker.loop.intake import Intake
+from inference_worker.loop.reading import Reading
+from inference_worker.loop.results import STAGE, Results
+from inference_worker.loop.room import Room
+from inference_worker.loop.serving import Serving
+from inference_worker.loop.swap import ModelSwap
 from inference_worker.settings import InferSettings
-from inference_worker.swap import ModelSwap
 from inference_worker.tile_grid import Grid
 from runtime.context import Context
 from runtime.subscription import Place, Subscription

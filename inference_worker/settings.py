@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from inference_worker.cores import cores
+from inference_worker.choosing.cores import cores
 from runtime.settings import Section
 
 

@@ -5,6 +5,7 @@ To be run when a packaged manifest, or the clip, becomes another one.
 
 from __future__ import annotations
 
+from inference_worker.admission.checking import reference_detector
 from inference_worker.admission.frames import video_frames
 from inference_worker.admission.reference import (
     boxes_on,
@@ -12,7 +13,6 @@ from inference_worker.admission.reference import (
     telling,
     write_reference_to_asset,
 )
-from inference_worker.checking import reference_detector
 from inference_worker.settings import InferSettings
 from inference_worker.store import Store, packaged_models
 from onehertz.assets import fetch_one

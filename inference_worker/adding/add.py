@@ -11,9 +11,9 @@ import msgspec
 from inference_worker.adding.folder import new_folder, write_model
 from inference_worker.adding.propose import Proposal
 from inference_worker.admission import NotFit, Reference, Verdict, admit
+from inference_worker.admission.checking import reference_for
 from inference_worker.admission.reference import write_reference
 from inference_worker.backends.base import Backend
-from inference_worker.checking import reference_for
 from inference_worker.loading import open_detector
 from inference_worker.preprocess import Image
 from inference_worker.settings import InferSettings

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import onnx
 
+from inference_worker.admission.checking import reference_detector
 from inference_worker.admission.reference import boxes_on, telling
-from inference_worker.checking import reference_detector
 from inference_worker.detector import Boxes, Detector
 from inference_worker.manifest import Manifest
 from inference_worker.preprocess import Image

@@ -171,11 +171,11 @@ def infer(settings: Settings, challenger: str | None, model: str | None, share: 
     When the settings' section infer, or a file of the model, is edited, or on SIGHUP, the model is
     loaded and tested beside the one that serves, and takes its place if it passes.
     """
-    from inference_worker.challenger import challenge
     from inference_worker.loading import load_detector, model_files
+    from inference_worker.loop.challenger import challenge
+    from inference_worker.loop.swap import ModelSwap
     from inference_worker.role import run_infer
     from inference_worker.settings import InferSettings
-    from inference_worker.swap import ModelSwap
     from onehertz.assets import path_of, user_cache
 
     on_trial = None

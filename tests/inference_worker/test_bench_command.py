@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from inference_worker.measured import Measured
-from inference_worker.plans import Plan
+from inference_worker.choosing.measured import Measured
+from inference_worker.choosing.plans import Plan
 from onehertz.cli.models import models as command
 from onehertz.cli.models.bench_plot import chart, page
 from tests.inference_worker.onnx_models import small_ssd

@@ -8,8 +8,8 @@ from math import log2
 from pathlib import Path
 from typing import Final
 
-from inference_worker.measured import Measured
-from inference_worker.plans import Plan
+from inference_worker.choosing.measured import Measured
+from inference_worker.choosing.plans import Plan
 from runtime.errors import UserError
 
 _WIDTH, _HEIGHT = 560, 300

@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 
 from inference_worker.admission import NO_REFERENCE, Reference
+from inference_worker.admission.checking import Check, check, disagreements, reference_for
 from inference_worker.admission.parity import Parity
 from inference_worker.admission.reference import read_reference, write_reference
-from inference_worker.checking import Check, check, disagreements, reference_for
 from inference_worker.settings import InferSettings
 from inference_worker.store import Store
 from onehertz.assets import fetch_one, path_of

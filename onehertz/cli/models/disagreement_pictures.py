@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from inference_worker.admission import Reference
-from inference_worker.checking import Check
+from inference_worker.admission.checking import Check
 from inference_worker.preprocess import Image
 from vision.draw import draw_boxes, write_png
 

@@ -23,10 +23,10 @@ from confluent_kafka import Message
 
 from inference_worker.backends.base import Outputs
 from inference_worker.detector import Boxes, Detector, Prepared
-from inference_worker.ordering import Ticket
-from inference_worker.poison import one_by_one
+from inference_worker.loop.ordering import Ticket
+from inference_worker.loop.poison import one_by_one
+from inference_worker.loop.results import STAGE
 from inference_worker.preprocess import Image
-from inference_worker.results import STAGE
 from inference_worker.tile_grid import Grid
 from inference_worker.tiles import Tile, all_views, merge_all, tiles_of
 from runtime.metrics import Metrics

@@ -7,9 +7,9 @@ from typing import Any
 
 from confluent_kafka import Message
 
-from inference_worker.challenger import Challenge
-from inference_worker.engine import Answered, Frame
-from inference_worker.results import STAGE, Results
+from inference_worker.loop.challenger import Challenge
+from inference_worker.loop.engine import Answered, Frame
+from inference_worker.loop.results import STAGE, Results
 from runtime.context import Context
 from runtime.kafka import now_us, place_of, received
 from schemas.codec import decode_gated, salvage

@@ -12,9 +12,9 @@ import pytest
 
 from inference_worker.detector import Detector
 from inference_worker.loading import load_detector, model_files
-from inference_worker.serving import Serving
+from inference_worker.loop.serving import Serving
+from inference_worker.loop.swap import FileWatch, Loaded, ModelSwap
 from inference_worker.settings import InferSettings
-from inference_worker.swap import FileWatch, Loaded, ModelSwap
 from runtime.errors import UserError
 from runtime.metrics import Metrics
 from tests.inference_worker.onnx_models import small_ssd

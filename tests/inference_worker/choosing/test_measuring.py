@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from inference_worker.backends.base import Outputs, Tensor
+from inference_worker.choosing.measured import Measured, best
+from inference_worker.choosing.measuring import Clocks, measure
+from inference_worker.choosing.plans import Plan
 from inference_worker.detector import Detector
-from inference_worker.measured import Measured, best
-from inference_worker.measuring import Clocks, measure
-from inference_worker.plans import Plan
 from runtime.errors import FatalError, UserError
 from tests.inference_worker.onnx_models import SMALL_ANCHORS, SMALL_CLASSES, SMALL_SSD
 

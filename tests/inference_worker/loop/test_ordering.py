@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from inference_worker.ordering import CameraOrder, Ticket
+from inference_worker.loop.ordering import CameraOrder, Ticket
 
 
 def names(ready: list[tuple[Ticket, str]]) -> list[str]:

@@ -1,6 +1,6 @@
 """An engine and its queue, simulated: what becomes of frames under one way of batching or another.
 
-    python -m tests.inference_worker.batch_simulation
+    python -m tests.inference_worker.batching.batch_simulation
 
 prints what docs/models.md says of it.
 """
@@ -14,8 +14,8 @@ from statistics import fmean
 
 import click
 
-from inference_worker.batcher import Batcher
-from inference_worker.controller import BatchController, Plan
+from inference_worker.batching.batcher import Batcher
+from inference_worker.batching.controller import BatchController, Plan
 
 EngineMs = Callable[[int], float]
 P95_MS = 300.0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from inference_worker.cores import cores
+from inference_worker.choosing.cores import cores
 
 ALL = len(os.sched_getaffinity(0))
 

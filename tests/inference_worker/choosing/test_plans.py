@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from inference_worker.backends.choice import Place
-from inference_worker.plans import Plan, plans
+from inference_worker.choosing.plans import Plan, plans
 from inference_worker.settings import InferSettings
 
 OPENVINO, ORT = Place("openvino", "cpu"), Place("onnxruntime", "cpu")

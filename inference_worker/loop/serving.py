@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from inference_worker.detector import Detector
-from inference_worker.swap import Loaded, ModelSwap
+from inference_worker.loop.swap import Loaded, ModelSwap
 from runtime.metrics import Metrics
 
 log = logging.getLogger("onehertz.infer")

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import msgspec
 
-from inference_worker.cores import cores
-from inference_worker.plans import Plan
+from inference_worker.choosing.cores import cores
+from inference_worker.choosing.plans import Plan
 
 _FORM = 1  # of the file; another one's is measured anew
 _PACKAGES = ("openvino", "onnxruntime", "onnxruntime-gpu")

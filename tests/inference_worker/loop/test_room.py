@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference_worker.room import Room
+from inference_worker.loop.room import Room
 
 
 def test_reading_ends_when_as_many_records_are_in_hand_as_there_may_be():

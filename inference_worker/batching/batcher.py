@@ -8,7 +8,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Generic, NamedTuple, TypeVar
 
-from inference_worker.controller import BatchController, Plan
+from inference_worker.batching.controller import BatchController, Plan
 
 Item = TypeVar("Item")
 

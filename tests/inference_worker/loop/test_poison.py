@@ -10,9 +10,9 @@ import pytest
 
 from inference_worker.backends.base import Outputs, Tensor
 from inference_worker.detector import Detector
-from inference_worker.engine import Engine, Frame
-from inference_worker.ordering import Ticket
-from inference_worker.poison import Uninferable, one_by_one
+from inference_worker.loop.engine import Engine, Frame
+from inference_worker.loop.ordering import Ticket
+from inference_worker.loop.poison import Uninferable, one_by_one
 from runtime.errors import FatalError
 from runtime.metrics import Metrics
 from schemas.errors import InvalidMessage

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from inference_worker.batch_times import BatchTimes, quantile
+from inference_worker.batching.batch_times import BatchTimes, quantile
 
 # A frame's cost in one size is no less than in another if they differ by less than this share.
 _ALIKE: Final = 0.03

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from inference_worker.engine import Answered, Frame
-from inference_worker.intake import Intake
-from inference_worker.ordering import Ticket
-from inference_worker.poison import Uninferable
+from inference_worker.loop.engine import Answered, Frame
+from inference_worker.loop.intake import Intake
+from inference_worker.loop.ordering import Ticket
+from inference_worker.loop.poison import Uninferable
 from runtime.dead_letters import Origin
 from runtime.metrics import Metrics
 from schemas.codec import Wire, encode_frame

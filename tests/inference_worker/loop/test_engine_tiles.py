@@ -10,8 +10,8 @@ import pytest
 from prometheus_client import generate_latest
 
 from inference_worker.detector import Detector
-from inference_worker.engine import Engine, Frame
-from inference_worker.ordering import CameraOrder, Ticket
+from inference_worker.loop.engine import Engine, Frame
+from inference_worker.loop.ordering import CameraOrder, Ticket
 from inference_worker.tile_grid import Grid
 from inference_worker.tiles import detect_tiled
 from runtime.metrics import Metrics

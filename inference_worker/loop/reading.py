@@ -7,7 +7,7 @@ from typing import Final
 
 from confluent_kafka import Message
 
-from inference_worker.room import Room
+from inference_worker.loop.room import Room
 from runtime.subscription import Subscription
 
 _AT_ONCE: Final = 128

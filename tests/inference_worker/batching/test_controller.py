@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference_worker.batch_times import BatchTimes
-from inference_worker.controller import BatchController
-from tests.inference_worker.batch_simulation import (
+from inference_worker.batching.batch_times import BatchTimes
+from inference_worker.batching.controller import BatchController
+from tests.inference_worker.batching.batch_simulation import (
     ENGINES,
     P95_MS,
     Fixed,

@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 import msgspec
 from confluent_kafka import Message
 
-from inference_worker.ordering import CameraOrder, Ticket
-from inference_worker.room import Room
+from inference_worker.loop.ordering import CameraOrder, Ticket
+from inference_worker.loop.room import Room
 from runtime.context import Context
 from runtime.dead_letters import FailureGuard, Origin, dead_letter
 from runtime.kafka import now_us, place_of, received

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference_worker.batcher import Batcher
-from inference_worker.controller import BatchController
+from inference_worker.batching.batcher import Batcher
+from inference_worker.batching.controller import BatchController
 
 
 def batcher_of(max_batch: int, max_wait_ms: float = 100.0) -> Batcher[object]:

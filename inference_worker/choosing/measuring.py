@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from inference_worker.admission import synthetic_pictures
+from inference_worker.choosing.measured import Measured
+from inference_worker.choosing.plans import FLOAT32, Plan
 from inference_worker.detector import Detector
-from inference_worker.measured import Measured
-from inference_worker.plans import FLOAT32, Plan
 from inference_worker.preprocess import Image
 from runtime.errors import FatalError, UserError
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
-from inference_worker.challenger import Challenge, challenge
+from inference_worker.loop.challenger import Challenge, challenge
 from inference_worker.settings import InferSettings
 from runtime.errors import UserError
 from runtime.topics import LineSettings

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from inference_worker.measured import Measured, MeasuredStore, this_processor
-from inference_worker.plans import Plan
+from inference_worker.choosing.measured import Measured, MeasuredStore, this_processor
+from inference_worker.choosing.plans import Plan
 
 ONE = Plan("openvino", "cpu", "float32", 2, 0)
 OTHER = Plan("onnxruntime", "cpu", "float32", 2, 0)

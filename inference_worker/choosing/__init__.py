@@ -1,0 +1,1 @@
+"""Which engine, precision and streams `auto` takes on this machine, and what they cost."""
