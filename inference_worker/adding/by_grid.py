@@ -8,8 +8,9 @@ from inference_worker.adding.candidate import Candidate, Outlook, Shapes, grid_t
 from inference_worker.decoders.grid import cell_count
 from inference_worker.formats import FastestDet, Nanodet, NanodetPlus, YoloV5, YoloV8, Yolox
 
-# Strides of heads that are in use, and how many anchors of YOLOv5 and v7 a cell has.
+# Strides of heads that are in use, P2 and P6 among them; how many anchors of v5 and v7 a cell has.
 _STRIDES: tuple[tuple[int, ...], ...] = ((8, 16, 32), (8, 16, 32, 64))
+_STRIDES_OF_V8: tuple[tuple[int, ...], ...] = (*_STRIDES, (4, 8, 16, 32))
 _STRIDES_WITH_ANCHORS: tuple[tuple[int, ...], ...] = (*_STRIDES, (16, 32))
 _ANCHORS = 3
 _BINS = 8  # of NanoDet: `reg_max` 7
@@ -54,7 +55,7 @@ def _with_anchors(name: str, shape: tuple[int, ...], size: tuple[int, int]) -> I
 
 def yolov8(name: str, shape: tuple[int, ...], size: tuple[int, int]) -> Iterator[Candidate]:
     """Of YOLOv8 and later: an output (values, places) or (places, values)."""
-    for strides in _STRIDES:
+    for strides in _STRIDES_OF_V8:
         cells = cell_count(strides, *size)
         if shape[1] == cells and shape[0] > 4:
             why = (
@@ -105,11 +106,8 @@ def queries_in_rows(
 ) -> Iterator[Candidate]:
     """Of Ultralytics' RT-DETR: an output (queries, values) whose rows lie on no grid."""
     rows, values = shape
-    if (
-        rows <= _MOST_QUERIES
-        and values > 4
-        and rows not in {cell_count(s, *size) for s in _STRIDES}
-    ):
+    grids = {cell_count(strides, *size) for strides in _STRIDES_OF_V8}
+    if rows <= _MOST_QUERIES and values > 4 and not grids & {rows, values}:
         yield Candidate(
             "rtdetr-ultralytics",
             YoloV8(output=name, layout="anchors-first"),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import product
 
 from inference_worker.adding.candidate import Candidate, Outlook, base_name, boxes_and_others
-from inference_worker.formats import BoxesScores, Column, Detr, DetrLogits, Finished, Rows, YoloV10
+from inference_worker.formats import BoxesScores, Column, Finished, Rows, YoloV10
 
 _COLUMNS: dict[str, tuple[Column, ...]] = {
     "paddle": ("class", "score", "x1", "y1", "x2", "y2"),
@@ -14,51 +14,11 @@ _COLUMNS: dict[str, tuple[Column, ...]] = {
     "yolo-nas-flat": ("image", "x1", "y1", "x2", "y2", "score", "class"),
 }
 _TENSORFLOW = ("detection_boxes", "detection_scores", "detection_classes")
-_CORNERS_FIRST = ("det_boxes", "dets", "bboxes", "nmsed_boxes")
+# Endings of names with x1 y1 x2 y2: EfficientNMS, MMDetection, TensorRT, YOLO-NAS; MMYOLO's count.
+_CORNERS_FIRST = ("det_boxes", "dets", "bboxes", "nmsed_boxes", "pred_boxes")
+_CORNERS_FIRST_COUNT = "num_dets"
 _SCORES, _CLASSES, _COUNTS = ("score", "conf"), ("class", "label", "cls"), ("num", "count")
 _MOST_OBJECTS = 1000  # that a graph with its own suppression gives
-
-
-def detr(seen: Outlook) -> Iterator[Candidate]:
-    """Of RT-DETR, D-FINE, DEIM with their post-processor: labels, boxes, scores."""
-    shapes = seen.shapes
-    boxes = [name for name, shape in shapes.items() if len(shape) == 2 and shape[1] == 4]
-    flat = [name for name, shape in shapes.items() if len(shape) == 1]
-    labels = [name for name in flat if name in seen.whole_numbers]
-    scores = [name for name in flat if name not in seen.whole_numbers]
-    if not seen.has_sizes or len(shapes) != 3:
-        return
-    if not len(boxes) == len(labels) == len(scores) == 1:
-        return
-    queries = shapes[boxes[0]][0]
-    if shapes[labels[0]] == shapes[scores[0]] == (queries,):
-        yield Candidate(
-            "detr",
-            Detr(labels=labels[0], boxes=boxes[0], scores=scores[0]),
-            f"labels {labels[0]!r}, boxes {boxes[0]!r} and scores {scores[0]!r} of {queries}"
-            " objects, and an input for the picture's size",
-        )
-
-
-def queries(seen: Outlook) -> Iterator[Candidate]:
-    """Of the DETR family before the post-processor: logits and boxes."""
-    found = {base_name(name): name for name in seen.shapes}
-    logits = next((found[key] for key in ("logits", "pred_logits") if key in found), None)
-    boxes = next((found[key] for key in ("pred_boxes", "boxes") if key in found), None)
-    if logits is None or boxes is None or len(seen.shapes[logits]) != 2:
-        return
-    number, classes = seen.shapes[logits]
-    if seen.shapes[boxes] != (number, 4):
-        return
-    why = f"{logits!r} has {classes} numbers for each of {number} queries, {boxes!r} a box"
-    for first, softmax in product((0, 1), (False, True)):
-        if classes - first - softmax == seen.labels:
-            name = "detr-softmax" if softmax else "detr-sigmoid"
-            activation = "softmax" if softmax else "sigmoid"
-            text = f"{why}: {seen.labels} labels" + (", no object" if softmax else "")
-            text += ", the first number for nothing" if first else ""
-            spec = DetrLogits(logits, boxes, activation, first)  # type: ignore[arg-type] # 0 or 1
-            yield Candidate(name, spec, text, seen.labels)
 
 
 def rows(name: str, shape: tuple[int, ...]) -> Iterator[Candidate]:
@@ -114,7 +74,8 @@ def _finished(
     behind = "the score behind each" if scores is None else f"scores {scores!r}"
     why = f"boxes {boxes!r}, {behind}, classes {classes!r} of {seen.shapes[boxes][0]} objects"
     first, missing = _first_class(seen)
-    known = scores is None or base_name(boxes) in _CORNERS_FIRST
+    known = scores is None or base_name(boxes).endswith(_CORNERS_FIRST)
+    known = known or _CORNERS_FIRST_COUNT in map(base_name, counts)
     for order in ("xyxy",) if known else ("xyxy", "yxyx"):
         yield Candidate(
             "finished" if order == "xyxy" else "finished-yxyx",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +35,7 @@ class Graph:
     run: Callable[[dict[str, Tensor]], Sequence[Tensor]] = field(repr=False)
     beside: tuple[str, ...] = ()  # files with more of the weights, in the same folder
     anchors: str | None = None  # the name of those that the file has in it
+    backbone: str | None = None  # one that is fed in another way than its format's models
     notes: tuple[str, ...] = ()  # what was done to read it
     converted: Path | None = None  # what serves instead of `path`
     # Where that lies: it goes with the graph.
@@ -62,6 +63,11 @@ class Graph:
             raise UserError(
                 f"{self.path}: the graph fails on a picture: {first_line(error)}"
             ) from error
+
+
+def backbone_of(names: Iterable[str]) -> str | None:
+    """The one that is named in the names of a graph's parts and has ways of its own."""
+    return "DINOv3" if any("dinov3" in name for name in names) else None
 
 
 def shape_text(shape: tuple[int | None, ...]) -> str:

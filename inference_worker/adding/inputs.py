@@ -83,6 +83,8 @@ def _axes(graph: Graph, port: Port) -> tuple[Literal["nchw", "nhwc"], int | None
         return "nchw", second, last
     if last == 3 and first != 3:
         return "nhwc", first, second
+    if first is second is last is None:  # Transformers'; if it is wrong, the graph fails at once
+        return "nchw", None, None
     raise UserError(
         f"{graph.path}: its input {port} has no axis of 3 colours, or two; export it with fixed"
         " sizes and three colours"

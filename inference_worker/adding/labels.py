@@ -33,6 +33,9 @@ def _coco90() -> tuple[str, ...]:
     return tuple(f"unused {n}" if n in _LEFT_OUT else next(labels) for n in range(1, 91))
 
 
+COCO90 = _coco90()
+
+
 def labels_in_metadata(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
     """`names` as Ultralytics writes them, {0: 'person', …} or ['person', …]; None: none there."""
     try:
@@ -55,7 +58,7 @@ def read_labels(source: str) -> tuple[str, ...]:
     if source == "coco":
         return COCO
     if source == "coco90":
-        return _coco90()
+        return COCO90
     try:
         lines = Path(source).read_text(encoding="utf-8").rstrip().splitlines()
     except (OSError, UnicodeDecodeError) as error:

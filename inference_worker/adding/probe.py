@@ -53,12 +53,15 @@ def _queries(
     yield values.sized_boxes(floats(answer[spec.boxes]), size, "fractions")
     if logits.min() >= 0 and logits.max() <= 1:
         yield against("its logits lie within 0 and 1: they are scores already")
-    if logits.shape[1] == labels:
+    if spec.activation == "sigmoid" and logits.shape[1] == labels:
         return
     weights = np.exp(logits - logits.max(axis=1, keepdims=True))
     nothing = float(np.median(weights[:, -1] / weights.sum(axis=1)))
     seen = f"by a softmax half of the queries have {nothing:.2f} or more of no object"
-    if (spec.activation == "softmax") == (nothing > 0.5):
+    # A softmax doesn't care how large its numbers are; a sigmoid that has learnt to see nothing
+    # in most places has none above 0 there.
+    softmax = nothing > 0.5 and float(np.median(logits[:, -1])) > 0
+    if (spec.activation == "softmax") == softmax:
         yield Findings(evidence=(seen,))
     else:
         yield against(seen)
@@ -68,6 +71,8 @@ def _rows(
     candidate: Candidate, spec: formats.YoloV10 | formats.Rows, answer: Answer, size: Size, n: int
 ) -> Iterator[Findings]:
     columns, rows = columns_of(spec), objects(spec, answer)
+    if len(boxes_of(candidate, answer, all_rows=True)) and not len(rows):
+        yield against("rows have a box, and what should be their score is 0")
     first = spec.first_class if isinstance(spec, formats.Rows) else 0
     yield values.scores(rows[:, columns.index("score")])
     yield values.corner_boxes(boxes_of(candidate, answer), size, spec.units)
@@ -90,6 +95,11 @@ def _boxes_scores(
     candidate: Candidate, spec: formats.BoxesScores, answer: Answer, size: Size, _: int
 ) -> Iterator[Findings]:
     yield values.scores(answer[spec.scores])
+    scores = floats(answer[spec.scores])
+    scores = scores if spec.layout == "places-first" else scores.T
+    if spec.background:
+        yield values.background(scores[:, 0])
+    yield values.few_objects(scores[:, int(spec.background) :])
     check = values.corner_boxes if spec.order == "xyxy" else values.sized_boxes
     yield check(boxes_of(candidate, answer), size, spec.units)
 

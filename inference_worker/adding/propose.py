@@ -18,7 +18,8 @@ from inference_worker.adding.habits import assumptions, habits_of
 from inference_worker.adding.inputs import Inputs, find_inputs
 from inference_worker.adding.labels import labels_in_metadata, read_labels
 from inference_worker.adding.read import read_graph
-from inference_worker.adding.settle import fed, settle_format
+from inference_worker.adding.runs import fed
+from inference_worker.adding.settle import settle_format
 from inference_worker.adding.wishes import Wishes
 from inference_worker.admission import synthetic_pictures
 from inference_worker.manifest import NAME_PATTERN, Manifest, Part, Weights
@@ -70,7 +71,7 @@ def propose(path: Path, wishes: Wishes, pictures: Sequence[Image] = ()) -> Propo
     labels, source = _labels(graph, wishes)
     wishes = replace(wishes, anchors=wishes.anchors or graph.anchors)
     chosen, findings = settle_format(
-        graph, inputs, len(labels), wishes, pictures[:_PICTURES] or synthetic_pictures(6)[2:]
+        graph, inputs, labels, wishes, pictures[:_PICTURES] or synthetic_pictures(6)[2:]
     )
     habits = habits_of(chosen.name, wishes, inputs.dtype)
     size = f"{inputs.width} x {inputs.height}"

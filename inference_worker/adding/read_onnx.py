@@ -11,7 +11,7 @@ import onnx
 import onnxruntime as ort
 from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
-from inference_worker.adding.graph import Graph, Port, first_line
+from inference_worker.adding.graph import Graph, Port, backbone_of, first_line
 from inference_worker.backends.base import Tensor
 from runtime.errors import UserError
 
@@ -32,7 +32,8 @@ _NEWER = re.compile(r"Opset \d+ is under development|Unsupported model IR versio
 
 def read_onnx(path: Path) -> Graph:
     """Raises UserError if the file is no ONNX graph that ONNX Runtime can run."""
-    beside = _external_data(path)
+    model = _parsed(path)
+    beside = _external_data(path, model)
     options = ort.SessionOptions()
     options.log_severity_level = _FATAL_ONLY  # what is wrong is told once, by the error
     try:
@@ -52,14 +53,21 @@ def read_onnx(path: Path) -> Graph:
         dict(session.get_modelmeta().custom_metadata_map),
         run,
         beside,
+        backbone=backbone_of(node.name for node in model.graph.node) if model else None,
     )
 
 
-def _external_data(path: Path) -> tuple[str, ...]:
-    """Files with weights beside it. Raises UserError if one is missing or lies elsewhere."""
+def _parsed(path: Path) -> onnx.ModelProto | None:
+    """None: it is no ONNX file, and ONNX Runtime says what is wrong."""
     try:
-        model = onnx.load(path, load_external_data=False)
-    except Exception:  # of its parser; ONNX Runtime says what is wrong
+        return onnx.load(path, load_external_data=False)
+    except Exception:  # of the parser; its exceptions have no common ancestor below this one
+        return None
+
+
+def _external_data(path: Path, model: onnx.ModelProto | None) -> tuple[str, ...]:
+    """Files with weights beside it. Raises UserError if one is missing or lies elsewhere."""
+    if model is None:
         return ()
     tensors = filter(uses_external_data, model.graph.initializer)
     names = tuple(sorted({str(ExternalDataInfo(one).location) for one in tensors}))

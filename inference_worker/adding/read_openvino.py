@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 
-from inference_worker.adding.graph import Graph, Port, first_line
+from inference_worker.adding.graph import Graph, Port, backbone_of, first_line
 from inference_worker.adding.read_tflite_ssd import converted
 from inference_worker.adding.tflite_ssd import has_operator
 from inference_worker.backends.base import Tensor
@@ -42,7 +42,8 @@ def read_by_openvino(path: Path) -> Graph:
     beside = _weights_of(path)
     try:
         with signal_stack_kept():
-            compiled = ov.Core().compile_model(ov.Core().read_model(path), "CPU")
+            model = ov.Core().read_model(path)
+            compiled = ov.Core().compile_model(model, "CPU")
     except RuntimeError as error:
         raise UserError(f"{path}: OpenVINO can't read this file: {_why(error)}") from error
     request = compiled.create_infer_request()
@@ -52,7 +53,8 @@ def read_by_openvino(path: Path) -> Graph:
         return [np.asarray(result[index]) for index in range(len(compiled.outputs))]
 
     inputs, outputs = tuple(map(_port, compiled.inputs)), tuple(map(_port, compiled.outputs))
-    return Graph(path, inputs, outputs, {}, run, beside)
+    backbone = backbone_of(str(part.get_friendly_name()) for part in model.get_ops())
+    return Graph(path, inputs, outputs, {}, run, beside, backbone=backbone)
 
 
 def _weights_of(path: Path) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Output formats that the names and shapes of a graph's outputs fit. Values are `probe.py`'s.
 
-The families are in `by_grid.py` (a row of numbers per place), `by_anchors.py` (undecoded heads) and
-`by_objects.py` (boxes that the graph has finished).
+The families are in `by_grid.py` (a row of numbers per place), `by_anchors.py` (undecoded heads),
+`by_queries.py` (DETR's) and `by_objects.py` (boxes that the graph has finished).
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from inference_worker.adding.by_grid import (
     queries_in_rows,
     yolov8,
 )
-from inference_worker.adding.by_objects import boxes_and_scores, detr, finished, queries, rows
+from inference_worker.adding.by_objects import boxes_and_scores, finished, rows
+from inference_worker.adding.by_queries import detr, queries
 from inference_worker.adding.candidate import Candidate, Outlook
 
 __all__ = ["FORMATS", "Candidate", "Outlook", "candidates"]

@@ -14,6 +14,7 @@ class Wishes:
 
     name: str
     format: str | None = None
+    outputs: tuple[str, ...] = ()  # to look at; none: at all
     labels: str | None = None
     size: tuple[int, int] | None = None  # width and height in pixels
     # A preset's name, or of each stride the widths and heights in pixels.

@@ -55,7 +55,7 @@ class DetrLogitsDecoder:
         self._spec = spec
         self._first = spec.first_class
         self._labels = labels
-        self._classes = self._first + labels + (spec.activation == "softmax")
+        self._classes = self._first + labels + (spec.activation == "softmax") + spec.spare
 
     def decode(self, outputs: Mapping[str, Floats], score_floor: float) -> list[Candidates]:
         """See `Decoder.decode`."""

@@ -33,3 +33,4 @@ class DetrLogits(
     # softmax: one more class at the end, for "no object".
     activation: Literal["sigmoid", "softmax"] = "sigmoid"
     first_class: FirstClass = 0
+    spare: Literal[0, 1] = 0  # numbers behind the labels' that are for nothing

@@ -256,6 +256,13 @@ def _sigmoid_queries(batch: Batch) -> Outputs:
     return _queries(batch, logits, [-20.0] * CLASSES)
 
 
+def _with_a_spare_number(batch: Batch) -> Outputs:
+    """RF-DETR's, of which the last number is for nothing, whatever it says."""
+    outputs = _sigmoid_queries(batch)
+    spare = np.full((len(batch), len(CELLS), 1), 5.0, dtype=np.float32)
+    return outputs | {"logits": np.concatenate([outputs["logits"], spare], axis=2)}
+
+
 def _softmax_queries(batch: Batch) -> Outputs:
     """One class, and "no object" for the rest; all logits are 3 higher, which is of no matter."""
 
@@ -371,6 +378,7 @@ HEADS = (
         _classes_first,
     ),
     Head("detr-sigmoid", DetrLogits(), _sigmoid_queries),
+    Head("detr-sigmoid-spare", DetrLogits(spare=1), _with_a_spare_number),
     Head("detr-softmax", DetrLogits(activation="softmax"), _softmax_queries),
     Head("anchors-first", _anchors("anchors-first"), _anchors_first),
     Head("anchors-values-first", _anchors("values-first"), _anchors_values_first),

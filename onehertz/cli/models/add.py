@@ -79,6 +79,12 @@ class _Anchors(click.ParamType):
 @click.option("--name", required=True, help="What the model is to be called.")
 @click.option("--format", type=click.Choice(FORMATS), help="Of its outputs, where they don't tell.")
 @click.option(
+    "--output",
+    "outputs",
+    multiple=True,
+    help="The output to look at, where the graph has others too; may be said again.",
+)
+@click.option(
     "--labels",
     help="coco, coco90 (with the numbers that COCO left out), or a file with one label per line;"
     " default: the metadata's.",
