@@ -20,6 +20,7 @@ from benchmarks.method.pairing import Pair, interleaved
 from benchmarks.method.results import Result, result
 from benchmarks.method.site import Line, Site
 from inference_worker.backends.openvino import half_precisions
+from inference_worker.choosing.cores import cores
 from inference_worker.loop.engine import AROUND
 from onehertz.assets import fetch
 from runtime.errors import FatalError
@@ -30,7 +31,8 @@ INTERVAL_S = 0.5  # one look costs what ten frames' messages do
 AROUND_MS = 3.0  # of CPU per frame: what all that is not the engine may cost
 
 _SHARED_MODEL = Path(__file__).parents[2] / "shared/data/models/deimv2_femto.onnx"
-_WAY = {"backend": "openvino", "streams": 0}  # not to be chosen anew by each side
+# Not to be chosen anew by each side: a thread for each image, as `auto` chooses for this model.
+_WAY = {"backend": "openvino", "streams": cores()}
 _DEFAULT = "ssd-mobilenet-v2"
 _DETECTOR = ("ssd-mobilenetv2-oidv4", "ssd-mobilenetv2-oidv4-labels")
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from inference_worker.backends.base import Backend, Outputs, Tensor
+from inference_worker.backends.base import Backend, EngineOptions, Outputs, Tensor
 from inference_worker.decoders import Candidates, decoder_of
 from inference_worker.manifest import Manifest
 from inference_worker.preprocess import Image, Preprocessor, also_told
@@ -20,6 +20,7 @@ Boxes = tuple[Box, ...]
 # A hundredth of a pixel of a 1080p frame is 5e-6 of its width.
 COORDINATE_DECIMALS = 5
 SCORE_DECIMALS = 4
+_UNKNOWN = EngineOptions(threads=0, max_batch=0)
 
 
 class Prepared(NamedTuple):
@@ -41,8 +42,10 @@ class Detector:
         backend: Backend,
         score_threshold: float | None = None,
         batch_ms: Mapping[int, float] | None = None,
+        options: EngineOptions = _UNKNOWN,
     ) -> None:
         """`score_threshold`: instead of the manifest's. `batch_ms`: by size, if it was measured.
+        `options`: how its engine was opened.
 
         Raises FatalError if the engine's inputs are not those of the manifest.
         """
@@ -50,6 +53,8 @@ class Detector:
         self.backend = backend
         # What `run` took for batches of some sizes, in ms, when the engine was chosen.
         self.batch_ms = batch_ms
+        self.options = options
+        self.images_per_s: float | None = None  # that its admission test saw, once it has passed
         self.score_threshold = score_threshold or manifest.score_threshold
         self._preprocess = Preprocessor(manifest.input)
         self._decoder = decoder_of(manifest)

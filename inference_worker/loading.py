@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
-from inference_worker.admission import NotFit, Reference, admit
+from inference_worker.admission import NotFit, Reference, Verdict, admit
 from inference_worker.admission.reference import read_reference
 from inference_worker.admission.remembered import admit_once
+from inference_worker.admission.trial import Previous, nothing_before
+from inference_worker.admission.verdict import TooSlow
 from inference_worker.backends.choice import Place, open_backend, places, this_machine
+from inference_worker.backends.compiled import prune
 from inference_worker.choosing.measured import Measured, MeasuredStore, best, this_processor
 from inference_worker.choosing.measuring import measure
 from inference_worker.choosing.plans import Plan, plans
@@ -45,6 +49,7 @@ class Opener:
         self.plans = plans(settings, able, _half_precisions(settings, able[0], self.cache))
         self.reference = read_reference(store.folder(settings.model), frames_path)
         self.opened: Plan | None = None  # the last one
+        self._refused: dict[Plan, str] = {}  # why
 
     def open(self, plan: Plan, batch_ms: dict[int, float] | None = None) -> Detector:
         """Raises UserError if the engine can't do it."""
@@ -55,10 +60,10 @@ class Opener:
             most = min(most, model.manifest.max_batch or most)
         options = plan.options(most, self.cache)
         backend = open_backend(plan.place, model.weights, options)
-        return Detector(model.manifest, backend, self.settings.score_threshold, batch_ms)
+        return Detector(model.manifest, backend, self.settings.score_threshold, batch_ms, options)
 
     def choose(self) -> Detector:
-        """The one that serves. Where the settings leave a choice and there is a cache: the fastest.
+        """The one to serve. Where the settings leave a choice and there is a cache: the fastest.
 
         Raises UserError if none can be opened.
         """
@@ -69,6 +74,18 @@ class Opener:
             return self.open(first)
         logger.info("%s", choice_line(self.settings.model, chosen, rows, most))
         return self.open(chosen.plan, chosen.batch_ms)
+
+    def refuse(self, error: NotFit) -> bool:
+        """What was opened last is not fit, and not chosen again. Whether another way is left."""
+        if self.cache is None or self.opened is None or len(self.plans) == 1:
+            return False
+        self._refused[self.opened] = error.why
+        return best(self._rows(self.cache), self.settings.max_batch) is not None
+
+    def settle(self) -> None:
+        """What was opened last is fit: later starts need not try what was refused before it."""
+        if self.cache is not None and self._refused:
+            self.measured_store(self.cache).keep(self._rows(self.cache))
 
     def judge(self, detector: Detector) -> str:
         """Why fewer bits than float32 are not to be used; empty: they pass."""
@@ -87,7 +104,10 @@ class Opener:
         return MeasuredStore(cache, this_processor(), [*manifests, judged_by])
 
     def _rows(self, cache: Path) -> list[Measured]:
-        return self.measured_store(cache).rows(self.plans, self._measure)
+        return [
+            msgspec.structs.replace(one, refusal=self._refused.get(one.plan, one.refusal))
+            for one in self.measured_store(cache).rows(self.plans, self._measure)
+        ]
 
     def _measure(self, wanted: Sequence[Plan]) -> list[Measured]:
         logger.info("trying %d ways to run the model, once on this machine", len(wanted))
@@ -108,17 +128,45 @@ def load_detector(
     asset_path: AssetPath,
     frames_path: AssetPath | None = None,
     cache: Path | None = None,
+    previous_images_per_s: Previous = nothing_before,
 ) -> Detector:
     """Open a detector and put it through the admission test.
 
     `frames_path`: where assets with known frames are, without fetching any; None: they are not
     looked for. `cache`: the user's, for what is measured and compiled; None: nothing is measured.
-    Raises UserError if any of it fails.
+    `previous_images_per_s`: see `admit`. Raises UserError if any of it fails.
     """
     opener = Opener(settings, asset_path, frames_path, cache)
-    detector = opener.choose()
-    how = str(opener.opened)
-    verdict = admit_once(detector, opener.reference, opener.cache, this_processor(), how)
+    detector, verdict = _admitted(opener, previous_images_per_s)
+    detector.images_per_s = verdict.images_per_s
+    _tell(detector, verdict)
+    if opener.cache is not None:
+        prune(opener.cache, time.time())
+    return detector
+
+
+def _admitted(opener: Opener, previous: Previous) -> tuple[Detector, Verdict]:
+    """The fastest that passes the test. Raises UserError; the first refusal where all fail."""
+    first: NotFit | None = None
+    while True:
+        detector, how = opener.choose(), str(opener.opened)
+        try:
+            verdict = admit_once(
+                detector, opener.reference, opener.cache, this_processor(), how, previous
+            )
+        except TooSlow:
+            raise
+        except NotFit as error:
+            first = first or error
+            if not opener.refuse(error):
+                raise first from None
+            logger.error("%s; the next best way to run it is tried", error)
+        else:
+            opener.settle()
+            return detector, verdict
+
+
+def _tell(detector: Detector, verdict: Verdict) -> None:
     logger.info(
         "%s serves on %s (%s, %s) in batches of up to %d%s%s",
         detector.name,
@@ -131,7 +179,6 @@ def load_detector(
         if verdict.without_reference
         else "",
     )
-    return detector
 
 
 def model_files(settings: InferSettings) -> list[Path]:

@@ -19,8 +19,10 @@ from inference_worker.batching.batcher import Batcher
 from inference_worker.batching.controller import BatchController
 from inference_worker.detector import Detector
 from inference_worker.loop.challenger import Challenge
+from inference_worker.loop.commits import Commits
 from inference_worker.loop.engine import Engine, Frame
 from inference_worker.loop.intake import Intake
+from inference_worker.loop.objective import Objective
 from inference_worker.loop.reading import Reading
 from inference_worker.loop.results import STAGE, Results
 from inference_worker.loop.room import Room
@@ -35,7 +37,6 @@ from runtime.topics import check_topics
 log = logging.getLogger("onehertz.infer")
 
 _TOPICS = ("frames-gated", "detections", "frames-gated-dlq")
-_COMMIT_INTERVAL_S = 0.5
 _IDLE_S: Final = 0.1
 # Between two looks at Kafka while the engine works. A turn of the loop costs 0.1 ms of CPU.
 _BUSY_S: Final = 0.02
@@ -84,14 +85,12 @@ class _Worker:
             context,
             context.line.topic(challenge.topic if challenge else "detections"),
             self._room,
-            settings.p95_ms,
+            Objective(settings.p95_ms),
             inferred_only=challenge is not None,
         )
         self._intake = Intake(context, self._results, self._wait, settings.max_age_s, challenge)
         self._engine = engine
         self._batcher: Batcher[Frame] = Batcher(_controller(settings, engine.detector))
-        self._committed_at_s = 0.0
-        self._committed: dict[Place, int] = {}  # of the partitions that are ours
         self._subscription = Subscription(
             context.kafka,
             context.line.group(challenge.role if challenge else STAGE),
@@ -100,6 +99,7 @@ class _Worker:
             revoked=self._revoked,
             lost=self._forget,
         )
+        self._commits = Commits(context, self._subscription, self._results)
         self._reading = Reading(self._subscription, topic, self._room)
         self._serving = Serving(context.metrics, engine.detector, swap)
 
@@ -116,7 +116,7 @@ class _Worker:
         # With all room taken and nothing to infer, only acknowledgements make room again.
         stuck = self._room.left == 0 and not self._engine.running
         self._results.poll(0.005 if stuck else 0.0)
-        self._commit(force=False)
+        self._commits.commit(force=False)
         self._context.health.assigned = self._subscription.is_member
         self._context.health.beat(
             progressed=bool(messages) or finished, waiting_for_work=len(self._results) == 0
@@ -130,7 +130,7 @@ class _Worker:
             self._start(self._batcher.flush)
             self._finish(None if self._engine.running else 0.0)
             self._results.poll(0.01)
-        self._commit(force=True)
+        self._commits.commit(force=True)
 
     def close(self) -> None:
         self._engine.close()
@@ -145,24 +145,26 @@ class _Worker:
         return min(_IDLE_S, max(0.0, (due_ms - _now_ms()) / 1000))
 
     def _wait(self, frame: Frame) -> None:
-        self._batcher.add(frame.ticket.camera, frame, _now_ms())
+        self._batcher.add(frame.ticket.camera, frame, _now_ms(), self._engine.inferences(frame))
 
     def _start(self, take: Callable[[float], tuple[Frame, ...]]) -> None:
         while not self._engine.is_full and (batch := take(_now_ms())):
             fresh = tuple(frame for frame in batch if not self._intake.is_stale(frame))
             self._engine.start(fresh)
             metrics, controller = self._context.metrics, self._batcher.controller
-            size = controller.size(len(self._batcher))
+            size = controller.size(self._batcher.inferences)
             metrics.set("onehertz_batch_size", size, stage=STAGE)
-            fill = len(fresh) / controller.max_batch
+            fill = sum(map(self._engine.inferences, fresh)) / controller.max_batch
             metrics.observe("onehertz_batch_fill_ratio", fill, stage=STAGE)
 
     def _finish(self, wait_s: float | None) -> bool:
         """Let out the results of batches that are done."""
         finished = self._engine.finished(wait_s)
         for batch in finished:
-            size = len(batch.answered)
+            # Of a model before this one there is nothing to be learnt.
+            size = batch.inferences if batch.detector is self._engine.detector else 0
             self._batcher.through(size, batch.engine_ms, batch.ready_ms, _now_ms())
+            self._serving.ran(batch.detector, batch.inferences, batch.engine_ms)
             for answered in batch.answered:
                 self._intake.answer(answered)
         return bool(finished)
@@ -173,27 +175,15 @@ class _Worker:
         if loaded is None:
             return
         self._engine.use(loaded.detector)
-        self._batcher.controller = _controller(loaded.settings, loaded.detector)
-        self._intake.max_age_s = loaded.settings.max_age_s
-        self._results.late_after_us = loaded.settings.p95_ms * 1000
+        settings = loaded.settings
+        controller = _controller(settings, loaded.detector)
+        controller.replace(self._batcher.controller)
+        self._batcher.controller = controller
+        self._intake.max_age_s = settings.max_age_s
+        self._results.objective = Objective(settings.p95_ms)
+        self._room.limit(settings.max_in_flight, settings.max_in_flight_mb * 1e6)
 
     # ------------------------------------------------------------ ownership
-
-    def _commit(self, *, force: bool) -> None:
-        now_s = time.monotonic()
-        if not force and now_s - self._committed_at_s < _COMMIT_INTERVAL_S:
-            return
-        self._committed_at_s = now_s
-        done = self._results.done(self._subscription.owned)
-        fresh = {place: at for place, at in done.items() if self._committed.get(place) != at}
-        if fresh:
-            self._context.failpoints.passing("infer.before-commit")
-            self._subscription.commit(fresh)
-            self._committed |= fresh
-        for (_, partition), lag in self._subscription.lag(done).items():
-            self._context.metrics.set(
-                "onehertz_lag_records", lag, stage=STAGE, partition=str(partition)
-            )
 
     def _assigned(self, places: list[Place]) -> None:
         self._context.metrics.count("onehertz_rebalances_total", stage=STAGE)
@@ -208,8 +198,7 @@ class _Worker:
         numbers = {number for _, number in places}
         for number in numbers:
             self._results.revoke(number)
-        for place in places:
-            self._committed.pop(place, None)
+        self._commits.forget(places)
         self._batcher.drop(lambda frame: frame.ticket.partition in numbers)
         log.info("partitions -%s", ", ".join(map(str, sorted(numbers))) or "none")
 

@@ -64,10 +64,11 @@ GaugeName = Literal[
     # Gauge: records between what is done and the end of the input topic; a transaction's marker at
     # the end counts as one. Labels: stage, partition.
     "onehertz_lag_records",
-    # Gauge: frames that the next batch takes at most. Labels: stage.
+    # Gauge: inferences that the next batch is of at most; a frame's tiles count each. Labels:
+    # stage.
     "onehertz_batch_size",
     # Gauge: 1 for the model that serves, 0 for those before. Labels: model, backend, device,
-    # precision.
+    # precision, threads, streams (images side by side; 0: a batch as one).
     "onehertz_model_info",
     # Gauge: ticks on a producer's disk that the broker has not. Labels: stage.
     "onehertz_spooled_ticks",
@@ -97,7 +98,14 @@ LABELS: Final[dict[str, tuple[str, ...]]] = {
     "onehertz_alerts_total": ("rule", "change"),
     "onehertz_scenes_total": ("stage", "scene"),
     "onehertz_lag_records": ("stage", "partition"),
-    "onehertz_model_info": ("model", "backend", "device", "precision"),
+    "onehertz_model_info": (
+        "model",
+        "backend",
+        "device",
+        "precision",
+        "threads",
+        "streams",
+    ),
 }
 _LATENCY_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _SHARE = (0.125, 0.25, 0.5, 0.75, 0.9, 1)

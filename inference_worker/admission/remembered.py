@@ -11,7 +11,7 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 
 from inference_worker.admission.reference import Reference
-from inference_worker.admission.trial import admit
+from inference_worker.admission.trial import Clock, Previous, admit, nothing_before
 from inference_worker.admission.verdict import Verdict
 from inference_worker.detector import Detector
 
@@ -37,15 +37,17 @@ def admit_once(
     cache: Path | None,
     machine: Mapping[str, str],
     how: str,
-    now: Callable[[], float] = time.perf_counter,
+    previous_images_per_s: Previous = nothing_before,
+    now: Clock = time.perf_counter,
 ) -> Verdict:
     """As `admit`, but for a verdict that is kept in the cache; None: none is.
 
     `machine`: what an engine's answers depend on besides the model. `how`: the engine's options.
     Raises NotFit; a refusal is never kept.
     """
-    if cache is None or detector.backend.device != "cpu":
-        return admit(detector, reference)
+    compared = previous_images_per_s() is not None  # by what both do now, not what one did once
+    if compared or cache is None or detector.backend.device != "cpu":
+        return admit(detector, reference, previous_images_per_s=previous_images_per_s)
     path = cache / "admitted" / f"{_key(detector, reference, machine, how)}.json"
     if (kept := _read(path)) is not None:
         return kept

@@ -15,7 +15,7 @@ import numpy as np
 from inference_worker.admission.frames import synthetic_pictures
 from inference_worker.admission.parity import Parity, compare, tolerance_for
 from inference_worker.admission.reference import LEAST_SCORE, NO_REFERENCE, Reference
-from inference_worker.admission.verdict import NotFit, Verdict
+from inference_worker.admission.verdict import NotFit, TooSlow, Verdict
 from inference_worker.backends.base import Outputs
 from inference_worker.decoders import decoder_of
 from inference_worker.detector import Boxes, Detector
@@ -23,6 +23,14 @@ from inference_worker.preprocess import Image
 from runtime.errors import FatalError
 from schemas.messages import Box
 from vision.boxes import Placement, area, clip
+
+Clock = Callable[[], float]  # seconds
+Previous = Callable[[], float | None]  # images/s; None: nothing served
+
+
+def nothing_before() -> None:
+    """There is nothing to be compared with."""
+
 
 # Low enough that a detector sees some boxes in noise, so that there is something to compare.
 SCORE_FLOOR = 0.02
@@ -56,32 +64,31 @@ def admit(
     detector: Detector,
     reference: Reference = NO_REFERENCE,
     *,
-    previous_images_per_s: float | None = None,
-    now: Callable[[], float] = time.perf_counter,
+    previous_images_per_s: Previous = nothing_before,
+    now: Clock = time.perf_counter,
 ) -> Verdict:
     """Run known pictures through every batch size that the detector will be asked for.
 
     `reference`: known frames and the boxes that are to be seen on them. `previous_images_per_s`:
-    `Verdict.images_per_s` of what served before, on this machine. Raises NotFit that says which
-    check failed.
+    of the engine that serves now, on this machine; asked for when all else is done, so that both
+    have shared it. Raises NotFit that says which check failed.
     """
     known = [one.picture for one in reference.pictures]
     most = detector.backend.max_batch
     synthetic = synthetic_pictures(max(2, most + 1 - len(known)))
     pictures = [*synthetic, *known]
     floors = [SCORE_FLOOR] * len(synthetic) + [LEAST_SCORE] * len(known)
-    alone = [_alone(detector, *pair) for pair in zip(pictures, floors, strict=True)]
+    alone = [_alone(detector, *pair, now) for pair in zip(pictures, floors, strict=True)]
     _check_alive(detector, alone)
     parity = _check_parity(detector, alone[len(synthetic) :], reference)
     repeats_bits, speed = True, 0.0
     for size in range(1, most + 1):
-        begins = now()
         # The last ones: from size to size each picture gets another neighbour and another place.
-        answers = _infer(detector, pictures[-size:])
-        speed = max(speed, size / max(now() - begins, 1e-9))
+        answers, took_s = _infer(detector, pictures[-size:], now)
+        speed = max(speed, size / took_s)
         repeats_bits = _compare(detector, alone[-size:], answers) and repeats_bits
-    if previous_images_per_s is not None:
-        speed = _check_speed(detector, pictures[-most:], previous_images_per_s, speed, now)
+    if (previous := previous_images_per_s()) is not None:
+        speed = _check_speed(detector, pictures[-most:], previous, speed, now)
     return Verdict(
         tuple(range(1, most + 1)),
         repeats_bits,
@@ -92,20 +99,27 @@ def admit(
     )
 
 
-def _infer(detector: Detector, pictures: Sequence[Image]) -> list[_Answer]:
+def _infer(
+    detector: Detector, pictures: Sequence[Image], now: Clock
+) -> tuple[list[_Answer], float]:
+    """And the seconds that the engine took."""
+    prepared = detector.prepare(pictures)
+    begins = now()
     try:
-        outputs, placements = detector.infer(pictures)
+        outputs = detector.run(prepared.inputs)
+        took_s = max(now() - begins, 1e-9)
         _check_within(detector, outputs)
     except FatalError as error:
         raise NotFit(detector, f"a batch of {len(pictures)} failed: {error}") from error
-    return [
+    answers = [
         _Answer({name: array[at : at + 1] for name, array in outputs.items()}, placement)
-        for at, placement in enumerate(placements)
+        for at, placement in enumerate(prepared.placements)
     ]
+    return answers, took_s
 
 
-def _alone(detector: Detector, picture: Image, floor: float) -> _Alone:
-    (answer,) = _infer(detector, [picture])
+def _alone(detector: Detector, picture: Image, floor: float, now: Clock) -> _Alone:
+    (answer,), _ = _infer(detector, [picture], now)
     return _Alone(answer, _boxes(detector, answer, floor), floor)
 
 
@@ -151,19 +165,19 @@ def _check_speed(
     pictures: Sequence[Image],
     previous: float,
     speed: float,
-    now: Callable[[], float],
+    now: Clock,
 ) -> float:
     for _ in range(_SPEED_TRIALS):
         if speed >= previous / 2:
             return speed
-        begins = now()
-        _infer(detector, pictures)
-        speed = max(speed, len(pictures) / max(now() - begins, 1e-9))
+        _, took_s = _infer(detector, pictures, now)
+        speed = max(speed, len(pictures) / took_s)
     if speed >= previous / 2:
         return speed
-    raise NotFit(
+    raise TooSlow(
         detector,
-        f"it does {speed:.1f} images/s, less than half of the {previous:.1f} of what served before",
+        f"it does {speed:.1f} images/s, less than half of the {previous:.1f} of what serves now;"
+        " a worker that is started with it takes it all the same",
     )
 
 

@@ -23,6 +23,10 @@ class NotFit(UserError):
         self.parity = parity
 
 
+class TooSlow(NotFit):
+    """It is fit, but for its speed against what serves now."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What the admission test saw of a model that passed."""
@@ -33,4 +37,4 @@ class Verdict:
     boxes: int  # that were compared from batch to batch, above a low score
     parity: Parity | None = None  # None: there was no reference to compare with
     without_reference: str = ""  # why
-    images_per_s: float = 0.0  # of the engine with its decoder, at its best batch size
+    images_per_s: float = 0.0  # of the engine alone, at its best batch size

@@ -20,6 +20,7 @@ from inference_worker.backends.base import (
     by_image,
     free_batch,
 )
+from inference_worker.backends.compiled import compiled_folder
 from inference_worker.backends.signal_stack import signal_stack_kept
 from inference_worker.backends.streams import Streams
 from runtime.errors import FatalError, UserError
@@ -90,7 +91,7 @@ def half_precisions() -> tuple[str, ...]:
 
 
 def _properties(options: EngineOptions) -> dict[str, str | int | bool]:
-    kept = {} if options.cache is None else {"CACHE_DIR": str(options.cache / "openvino")}
+    kept = {} if options.cache is None else {"CACHE_DIR": str(compiled_folder(options.cache))}
     return {
         "PERFORMANCE_HINT": "THROUGHPUT" if options.streams > 1 else "LATENCY",
         "NUM_STREAMS": options.streams or 1,

@@ -27,7 +27,7 @@ _READY_SAMPLES = 20
 
 
 class Plan(NamedTuple):
-    """The next batch: of `size` frames at most, or of what is there at `close_at_ms`."""
+    """The next batch: of `size` inferences at most, or of what is there at `close_at_ms`."""
 
     size: int
     close_at_ms: float
@@ -63,20 +63,29 @@ class BatchController:
 
     # ------------------------------------------------------------ what is seen
 
-    def arrived(self, now_ms: float) -> None:
-        """A frame came."""
-        self._rate.count(now_ms)
+    def arrived(self, now_ms: float, inferences: int = 1) -> None:
+        """A frame came, that takes so many."""
+        self._rate.count(now_ms, inferences)
 
     def observe(self, size: int, engine_ms: float, ready_ms: float, now_ms: float) -> None:
-        """A batch is through: what the engine took, and what making it ready took before."""
-        self._times.observe(size, engine_ms, now_ms)
+        """A batch is through: what the engine took, and what making it ready took before.
+
+        `size`: its inferences. Those beyond the largest batch, of a frame in many tiles, were made
+        in parts.
+        """
         self._ready_ms.append(max(0.0, ready_ms) / size)
+        whole = min(size, self.max_batch)
+        self._times.observe(whole, engine_ms * whole / size, now_ms)
         self._decide()
+
+    def replace(self, other: BatchController) -> None:
+        """Serve in place of another, to which the same frames came."""
+        self._rate = other._rate
 
     # ------------------------------------------------------------ what is planned
 
     def plan(self, waiting: int, oldest_ms: float, now_ms: float, free_at_ms: float) -> Plan:
-        """The next batch of `waiting` frames (1 at least), the oldest of which came at `oldest_ms`.
+        """The next batch of `waiting` inferences (1 at least), the oldest came at `oldest_ms`.
 
         `free_at_ms`: when the engine is expected to be done with what it has.
         """
@@ -91,7 +100,7 @@ class BatchController:
         return Plan(size, max(now_ms, due_ms, free_at_ms - self.ready_ms(waiting)))
 
     def size(self, waiting: int) -> int:
-        """How many frames the next batch takes at most, with so many waiting."""
+        """How many inferences the next batch is of at most, with so many waiting."""
         return self._holds if self.is_held(waiting) else self._carries_most
 
     def is_held(self, waiting: int) -> bool:
@@ -142,18 +151,18 @@ class BatchController:
 
 
 class _Rate:
-    """How many frames come; older ones count less and less."""
+    """How many inferences are asked for; older ones count less and less."""
 
     def __init__(self) -> None:
         self._count = 0.0
         self._at_ms = 0.0
 
-    def count(self, now_ms: float) -> None:
-        self._count = self._faded(now_ms) + 1
+    def count(self, now_ms: float, inferences: int) -> None:
+        self._count = self._faded(now_ms) + inferences
         self._at_ms = now_ms
 
     def gap_ms(self, now_ms: float) -> float:
-        """Between two frames, on the mean; infinite before any."""
+        """Between two of them, on the mean; infinite before any."""
         count = self._faded(now_ms)
         return _RATE_WINDOW_MS / count if count > 0 else math.inf
 

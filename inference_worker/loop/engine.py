@@ -8,7 +8,6 @@ batch closes, so that there are never more decoded ones than `BATCHES` batches h
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections import deque
@@ -22,17 +21,17 @@ from typing import Any, Final, NamedTuple
 from confluent_kafka import Message
 
 from inference_worker.backends.base import Outputs
-from inference_worker.detector import Boxes, Detector, Prepared
+from inference_worker.choosing.cores import cores
+from inference_worker.detector import Boxes, Detector
 from inference_worker.loop.ordering import Ticket
+from inference_worker.loop.pictures import Ready, decode, make_ready, say_one_by_one
 from inference_worker.loop.poison import one_by_one
 from inference_worker.loop.results import STAGE
-from inference_worker.preprocess import Image
 from inference_worker.tile_grid import Grid
-from inference_worker.tiles import Tile, all_views, merge_all, tiles_of
+from inference_worker.tiles import merge_all
 from runtime.metrics import Metrics
 from schemas.errors import InvalidMessage
 from schemas.messages import Kept
-from vision.jpeg import decode_bgr, inspect
 
 log = logging.getLogger("onehertz.infer")
 
@@ -64,29 +63,22 @@ class Finished(NamedTuple):
     """A batch that has gone through."""
 
     answered: list[Answered]
+    detector: Detector  # that looked at it
+    inferences: int  # that it took: a frame's tiles count each, one that is no picture does not
     engine_ms: float  # what the engine took
     ready_ms: float  # from its closing until its pictures were ready for the engine
 
 
-class _Ready(NamedTuple):
-    """A batch's pictures; `bad` by their number in it."""
-
-    images: list[Image]
-    plans: list[list[Tile]]  # of each image
-    bad: dict[int, InvalidMessage]
-    prepared: list[Prepared]  # as the engine takes them; none where they can't be put into batches
-    took_ms: float
-
-
 class _Ran(NamedTuple):
     answers: list[Answer]
+    inferences: int
     engine_ms: float
     ready_ms: float
 
 
 class _Batch(NamedTuple):
     frames: tuple[Frame, ...]
-    model: str
+    detector: Detector
     ran: Future[Future[_Ran]]
 
 
@@ -101,9 +93,8 @@ class Engine:
         self._grids = grids
         self._metrics = metrics
         self._running: deque[_Batch] = deque()
-        cores = len(os.sched_getaffinity(0))
         self._around = ThreadPoolExecutor(
-            max(2, min(_MAX_DECODERS, cores)), initializer=_name_thread, initargs=(AROUND,)
+            max(2, min(_MAX_DECODERS, cores())), initializer=_name_thread, initargs=(AROUND,)
         )
         self._engine = ThreadPoolExecutor(1, "engine")
 
@@ -116,6 +107,11 @@ class Engine:
     def is_full(self) -> bool:
         return len(self._running) >= BATCHES
 
+    def inferences(self, frame: Frame) -> int:
+        """That it will take."""
+        grid = self._grids.get(frame.record.camera)
+        return grid.inferences if grid else 1
+
     def use(self, detector: Detector) -> None:
         """Another model for the batches to come; those in hand end on the one they began with."""
         self.detector = detector
@@ -124,11 +120,11 @@ class Engine:
         """Begin a batch, of at most the detector's size."""
         detector, began_s = self.detector, time.perf_counter()
         # One queue for all of this: whoever waits for pictures was put in after them.
-        pictures = [self._around.submit(_decode, frame.record.jpeg) for frame in frames]
+        pictures = [self._around.submit(decode, frame.record.jpeg) for frame in frames]
         grids = [self._grids.get(frame.record.camera) for frame in frames]
-        ready = self._around.submit(_ready, detector, pictures, grids, began_s)
+        ready = self._around.submit(make_ready, detector, pictures, grids, began_s)
         ran = self._engine.submit(self._run, detector, ready)
-        self._running.append(_Batch(frames, detector.name, ran))
+        self._running.append(_Batch(frames, detector, ran))
 
     def finished(self, wait_s: float | None) -> list[Finished]:
         """Batches that are through, in order; waits for the first one as long as that (None: ever).
@@ -137,13 +133,15 @@ class Engine:
         """
         through: list[Finished] = []
         while self._running and _is_done(self._running[0], 0.0 if through else wait_s):
-            frames, model, future = self._running.popleft()
+            frames, detector, future = self._running.popleft()
             ran = future.result().result()
             answered = [
-                Answered(frame, answer, model)
+                Answered(frame, answer, detector.name)
                 for frame, answer in zip(frames, ran.answers, strict=True)
             ]
-            through.append(Finished(answered, ran.engine_ms, ran.ready_ms))
+            through.append(
+                Finished(answered, detector, ran.inferences, ran.engine_ms, ran.ready_ms)
+            )
         return through
 
     def close(self) -> None:
@@ -153,7 +151,7 @@ class Engine:
 
     # ------------------------------------------------------------ in its threads
 
-    def _run(self, detector: Detector, future: Future[_Ready]) -> Future[_Ran]:
+    def _run(self, detector: Detector, future: Future[Ready]) -> Future[_Ran]:
         """In the engine's thread, which goes on to the next batch while boxes are made of this."""
         ready = future.result()
         began_s = time.perf_counter()
@@ -161,10 +159,9 @@ class Engine:
             outputs = [detector.run(one.inputs) for one in ready.prepared]
         except Exception as error:  # of any kind: is it one picture, or the engine?
             outputs = []
-            _say_one_by_one(ready.images, error)
+            say_one_by_one(ready.images, error)
         found = None if outputs else one_by_one(detector, ready.images, ready.plans)
-        looks = sum(1 + len(tiles) for tiles in ready.plans)
-        self._metrics.count("onehertz_inferences_total", looks, stage=STAGE)
+        self._metrics.count("onehertz_inferences_total", ready.inferences, stage=STAGE)
         took_s = time.perf_counter() - began_s
         self._metrics.observe("onehertz_inference_seconds", took_s, stage=STAGE)
         self._metrics.count("onehertz_busy_seconds_total", took_s, stage=STAGE)
@@ -173,7 +170,7 @@ class Engine:
         )
 
     def _boxes(
-        self, detector: Detector, ready: _Ready, outputs: Sequence[Outputs]
+        self, detector: Detector, ready: Ready, outputs: Sequence[Outputs]
     ) -> Sequence[Answer]:
         if not outputs:
             return []
@@ -185,7 +182,7 @@ class Engine:
             ]
             return merge_all(found, ready.images, ready.plans)
         except Exception as error:  # as above
-            _say_one_by_one(ready.images, error)
+            say_one_by_one(ready.images, error)
             return self._engine.submit(one_by_one, detector, ready.images, ready.plans).result()
 
 
@@ -208,42 +205,9 @@ def _came(future: Future[Any], deadline_s: float | None) -> bool:
     return future.done()
 
 
-def _decode(jpeg: bytes) -> Image:
-    return decode_bgr(jpeg, inspect(jpeg))
-
-
-def _ready(
-    detector: Detector,
-    pictures: Sequence[Future[Image]],
-    grids: Sequence[Grid | None],
-    began_s: float,
-) -> _Ready:
-    images: list[Image] = []
-    plans: list[list[Tile]] = []
-    bad: dict[int, InvalidMessage] = {}
-    for number, picture in enumerate(pictures):
-        try:
-            images.append(picture.result())
-            plans.append(tiles_of(images[-1], grids[number]))
-        except InvalidMessage as error:
-            bad[number] = error
-    looks, most = all_views(images, plans), detector.backend.max_batch
-    parts = [looks[begin : begin + most] for begin in range(0, len(looks), most)]
-    prepared: list[Prepared] = []
-    try:
-        prepared = [detector.prepare(part) for part in parts]
-    except Exception as error:  # one picture of an odd shape, perhaps
-        _say_one_by_one(images, error)
-    return _Ready(images, plans, bad, prepared, (time.perf_counter() - began_s) * 1000)
-
-
-def _say_one_by_one(images: Sequence[Image], error: Exception) -> None:
-    log.warning("a batch of %d failed, its pictures one by one now: %s", len(images), error)
-
-
-def _ran(ready: _Ready, found: Sequence[Answer], took_s: float) -> _Ran:
+def _ran(ready: Ready, found: Sequence[Answer], took_s: float) -> _Ran:
     """Each frame's answer, in the order of the batch."""
     rest = iter(found)
     count = len(ready.bad) + len(ready.images)
     answers = [ready.bad[n] if n in ready.bad else next(rest) for n in range(count)]
-    return _Ran(answers, took_s * 1000, ready.took_ms)
+    return _Ran(answers, ready.inferences, took_s * 1000, ready.took_ms)

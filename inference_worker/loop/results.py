@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import msgspec
 from confluent_kafka import Message
 
+from inference_worker.loop.objective import Objective
 from inference_worker.loop.ordering import CameraOrder, Ticket
 from inference_worker.loop.room import Room
 from runtime.context import Context
@@ -43,19 +45,19 @@ class Results:
         context: Context,
         topic: str,
         room: Room,
-        p95_ms: float,
+        objective: Objective,
         *,
         inferred_only: bool = False,
     ) -> None:
         """`topic`: where results go, with the line's prefix; `room`: what records take up as long
-        as they are in hand; `p95_ms`: a frame's result that comes later is counted.
+        as they are in hand; `objective`: how soon a frame's result is wanted.
         `inferred_only`: all other records leave nothing behind, dead letters neither.
         """
         self._context = context
         self._topic = topic
         self._room = room
         self._inferred_only = inferred_only
-        self.late_after_us = p95_ms * 1000
+        self.objective = objective
         self._order: CameraOrder[_Out] = CameraOrder()
         self._guard = FailureGuard()
         self._sender = Sender(context.kafka)
@@ -163,8 +165,14 @@ class Results:
         metrics = self._context.metrics
         metrics.count("onehertz_records_given_total", stage=STAGE, status=record.status)
         metrics.observe_tick(record.stages, now_us(), stage=STAGE, before="gate")
-        if isinstance(record, Inferred) and now_us() - record.stages[STAGE][0] > self.late_after_us:
-            metrics.count("onehertz_objective_missed_total", stage=STAGE)
+        if isinstance(record, Inferred):
+            self._judge((now_us() - record.stages[STAGE][0]) / 1000)
+
+    def _judge(self, took_ms: float) -> None:
+        if took_ms > self.objective.p95_ms:
+            self._context.metrics.count("onehertz_objective_missed_total", stage=STAGE)
+        if line := self.objective.came(took_ms, time.monotonic()):
+            log.warning("%s", line)
 
 
 def _stamped(record: ResultRecord, ticket: Ticket, took_us: int) -> ResultRecord:

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Final
 
 _UNEVEN_ABOVE: Final = 0.5  # of all room: below, there is enough for everybody
 _HOG: Final = 2.0  # times the mean
+
+
+@dataclass
+class _Held:
+    """Of one partition."""
+
+    records: int = 0
+    size_bytes: int = 0
 
 
 class Room:
@@ -18,18 +27,26 @@ class Room:
     """
 
     def __init__(self, max_records: int, max_bytes: float) -> None:
+        self._held: dict[int, _Held] = defaultdict(_Held)  # by partition
+        self._held_up: set[int] = set()
+        self.limit(max_records, max_bytes)
+
+    def limit(self, max_records: int, max_bytes: float) -> None:
+        """Other limits from now on. What is in hand beyond them stays."""
         self._max_records = max_records
         self._max_bytes = max_bytes
-        self._held: dict[int, float] = defaultdict(float)  # share of the room, by partition
-        self._held_up: set[int] = set()
 
     def take(self, partition: int, size_bytes: int) -> None:
         """A record came."""
-        self._held[partition] += self._share(size_bytes)
+        held = self._held[partition]
+        held.records += 1
+        held.size_bytes += size_bytes
 
     def give(self, partition: int, size_bytes: int) -> None:
         """It is no longer in hand."""
-        self._held[partition] = max(0.0, self._held[partition] - self._share(size_bytes))
+        held = self._held[partition]
+        held.records -= 1
+        held.size_bytes -= size_bytes
 
     def forget(self, partition: int) -> None:
         """It belongs to another worker now, with all that it held."""
@@ -39,12 +56,12 @@ class Room:
     @property
     def left(self) -> int:
         """Records that may still be read, judged by the size of those in hand."""
-        taken = sum(self._held.values())
+        taken = sum(map(self._share, self._held.values()))
         return max(0, round((1 - taken) * self._max_records))
 
     def held_up(self, owned: Collection[int]) -> frozenset[int]:
         """Which of the partitions that are ours are not to be read now."""
-        held = {number: self._held.get(number, 0.0) for number in owned}
+        held = {n: self._share(self._held[n]) if n in self._held else 0.0 for n in owned}
         taken = sum(held.values())
         for number, share in held.items():
             if taken >= _UNEVEN_ABOVE and share > _HOG * taken / len(held):
@@ -53,5 +70,6 @@ class Room:
                 self._held_up.discard(number)
         return frozenset(self._held_up.intersection(held))
 
-    def _share(self, size_bytes: int) -> float:
-        return 1 / self._max_records + size_bytes / self._max_bytes
+    def _share(self, held: _Held) -> float:
+        """Of all room."""
+        return held.records / self._max_records + held.size_bytes / self._max_bytes

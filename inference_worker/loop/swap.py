@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from inference_worker.admission.trial import Previous, nothing_before
 from inference_worker.detector import Detector
 from inference_worker.settings import InferSettings
 from runtime.errors import UserError
@@ -17,7 +18,7 @@ log = logging.getLogger("onehertz.infer")
 
 _LOOK_EVERY_S: Final = 2.0
 
-Load = Callable[[InferSettings], Detector]
+Load = Callable[[InferSettings, Previous], Detector]
 # Of each file: its path, and what an edit changes (None: it isn't there).
 Stamp = tuple[tuple[Path, tuple[int, int, int] | None], ...]
 
@@ -74,9 +75,9 @@ class ModelSwap:
         edited: Callable[[], InferSettings | None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`load`: the model of these settings, tested; raises UserError. `files`: what
-        the model is made of. `asked`: somebody wants the model loaded anew, once for each time;
-        `edited`: new settings, once for each edit.
+        """`load`: the model of these settings, tested, also against the speed of what serves;
+        raises UserError. `files`: what the model is made of. `asked`: somebody wants the model
+        loaded anew, once for each time; `edited`: new settings, once for each edit.
         """
         self._load = load
         self._settings = settings
@@ -86,13 +87,13 @@ class ModelSwap:
         self._thread: threading.Thread | None = None
         self._outcome: Loaded | UserError | None = None
 
-    def look(self) -> Loaded | UserError | None:
+    def look(self, previous_images_per_s: Previous = nothing_before) -> Loaded | UserError | None:
         """A model that is ready to serve, or why the one that was to serve can't: once for each.
 
-        Starts loading where there is a reason to.
+        Starts loading where there is a reason to. `previous_images_per_s`: of what serves now.
         """
         if self._thread is None:
-            self._start(self._reason())
+            self._start(self._reason(), previous_images_per_s)
             return None
         if self._thread.is_alive():
             return None
@@ -100,11 +101,13 @@ class ModelSwap:
         outcome, self._outcome = self._outcome, None
         return outcome
 
-    def _start(self, reason: str) -> None:
+    def _start(self, reason: str, previous: Previous) -> None:
         if not reason:
             return
         log.info("%s: %s is loaded beside the model that serves", reason, self._settings.model)
-        self._thread = threading.Thread(target=self._try, name="load a model", daemon=True)
+        self._thread = threading.Thread(
+            target=self._try, args=(previous,), name="load a model", daemon=True
+        )
         self._thread.start()
 
     def _reason(self) -> str:
@@ -118,9 +121,9 @@ class ModelSwap:
             return "asked by SIGHUP"
         return "its files have changed" if self._watch.changed() else ""
 
-    def _try(self) -> None:
+    def _try(self, previous: Previous) -> None:
         try:
-            self._outcome = Loaded(self._load(self._settings), self._settings)
+            self._outcome = Loaded(self._load(self._settings, previous), self._settings)
         except UserError as error:
             self._outcome = error
         except Exception as error:  # whatever it is, it is no reason to end the one that serves

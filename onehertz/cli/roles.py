@@ -171,6 +171,7 @@ def infer(settings: Settings, challenger: str | None, model: str | None, share: 
     When the settings' section infer, or a file of the model, is edited, or on SIGHUP, the model is
     loaded and tested beside the one that serves, and takes its place if it passes.
     """
+    from inference_worker.admission.trial import Previous, nothing_before
     from inference_worker.loading import load_detector, model_files
     from inference_worker.loop.challenger import challenge
     from inference_worker.loop.swap import ModelSwap
@@ -197,8 +198,8 @@ def infer(settings: Settings, challenger: str | None, model: str | None, share: 
         configure(settings.log, told, [*secrets_in(settings), *secrets_in(current)])
         return ours(current)
 
-    def load(wanted: InferSettings) -> Detector:
-        return load_detector(wanted, path_of, path_of, user_cache())
+    def load(wanted: InferSettings, previous: Previous = nothing_before) -> Detector:
+        return load_detector(wanted, path_of, path_of, user_cache(), previous)
 
     def role(context: Context) -> None:
         first = ours(settings)

@@ -55,7 +55,8 @@ def small_detector(tmp_path: Path) -> Callable[..., Detector]:
         if not weights.exists():  # an engine may have mapped it
             weights.write_bytes(onnx_models.small_ssd(variant))
         options = EngineOptions(threads=1, max_batch=max_batch)
-        return Detector(onnx_models.SMALL_SSD, open_backend(Place(engine, "cpu"), weights, options))
+        backend = open_backend(Place(engine, "cpu"), weights, options)
+        return Detector(onnx_models.SMALL_SSD, backend, options=options)
 
     return make
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from inference_worker.admission import Reference, synthetic_pictures
+from inference_worker import loading
+from inference_worker.admission import NotFit, Reference, Verdict, admit, synthetic_pictures
 from inference_worker.admission.reference import Known, make_reference
 from inference_worker.backends.base import EngineOptions
 from inference_worker.backends.choice import Place, open_backend
+from inference_worker.backends.compiled import compiled_folder, prune
+from inference_worker.detector import Detector
 from inference_worker.loading import Opener, load_detector
 from inference_worker.settings import InferSettings
 from runtime.errors import UserError
@@ -188,6 +192,61 @@ def test_a_graph_that_lies_about_its_batch_is_inferred_image_by_image(tmp_path: 
         model="mine", model_folders=(tmp_path,), threads=2, max_batch=4, streams=2
     )
     assert load_detector(settings, no_assets).backend.max_batch == 4
+
+
+def refuse_engine(monkeypatch: pytest.MonkeyPatch, refused: set[str]) -> list[str]:
+    """The test refuses these engines; whom it was asked about."""
+    asked: list[str] = []
+
+    def judged(detector: Detector, *rest: object, **named: object) -> Verdict:
+        asked.append(detector.backend.name)
+        if detector.backend.name in refused:
+            raise NotFit(detector, "it sees ghosts")
+        return admit(detector)
+
+    monkeypatch.setattr(loading, "admit_once", judged)
+    return asked
+
+
+def test_where_the_best_way_fails_its_test_the_next_one_serves_then_and_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    settings, cache = own_model(tmp_path / "models"), tmp_path / "cache"
+    best = load_detector(settings, no_assets, cache=cache).backend.name
+    [other] = {"openvino", "onnxruntime"} - {best}
+    asked = refuse_engine(monkeypatch, {best})
+    assert load_detector(settings, no_assets, cache=cache).backend.name == other
+    assert (asked[0], asked[-1]) == (best, other)
+    [told, *_] = [one for one in caplog.records if one.levelno == logging.ERROR]
+    assert "it sees ghosts" in told.message
+    assert told.message.endswith("the next best way to run it is tried")
+    asked.clear()
+    assert load_detector(settings, no_assets, cache=cache).backend.name == other
+    assert asked == [other], "what was refused is tried again at each start"
+
+
+def test_where_all_ways_fail_the_first_ones_reason_is_told_and_nothing_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    settings, cache = own_model(tmp_path / "models"), tmp_path / "cache"
+    best = load_detector(settings, no_assets, cache=cache).backend.name
+    with monkeypatch.context() as patched:
+        refuse_engine(patched, {"openvino", "onnxruntime"})
+        with pytest.raises(NotFit, match=f"not fit to serve on {best} .* it sees ghosts"):
+            load_detector(settings, no_assets, cache=cache)
+    assert load_detector(settings, no_assets, cache=cache).backend.name == best
+
+
+def test_what_openvino_compiled_and_nobody_used_for_a_month_goes(tmp_path: Path):
+    folder = compiled_folder(tmp_path)
+    folder.mkdir()
+    month_s = 30 * 86_400
+    for name, read_s, written_s in [("old", 0, 0), ("read", 100, 0), ("new", 0, 100)]:
+        (folder / f"{name}.blob").write_bytes(b"x")
+        os.utime(folder / f"{name}.blob", (read_s, written_s))
+    prune(tmp_path, month_s + 50.0)
+    assert {path.stem for path in folder.iterdir()} == {"read", "new"}
+    prune(tmp_path / "absent", 0.0)
 
 
 def opener_with(folder: Path, *known: Known, absent: str = "") -> Opener:

@@ -211,9 +211,9 @@ def test_an_engine_is_as_fast_as_its_best_batch(small_detector: Small):
 
 def test_an_engine_at_less_than_half_the_previous_speed_is_refused(small_detector: Small):
     detector = small_detector(max_batch=4)
-    assert admit(detector, previous_images_per_s=8.0, now=Watch()).images_per_s == 4.0
+    assert admit(detector, previous_images_per_s=lambda: 8.0, now=Watch()).images_per_s == 4.0
     with pytest.raises(NotFit, match=r"4\.0 images/s, less than half of the 8\.1"):
-        admit(detector, previous_images_per_s=8.1, now=Watch())
+        admit(detector, previous_images_per_s=lambda: 8.1, now=Watch())
 
 
 def test_the_packaged_reference_is_what_the_default_detector_sees(

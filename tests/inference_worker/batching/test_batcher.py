@@ -96,6 +96,32 @@ def test_flushing_gives_what_waits_in_batches():
     assert [batcher.flush(0), batcher.flush(0), batcher.flush(0)] == [(0, 1), (2,), ()]
 
 
+def test_a_frame_in_tiles_fills_a_batch_as_so_many_inferences():
+    batcher = expecting(batcher_of(8))
+    batcher.add("far", "tiles", 0, inferences=7)
+    assert batcher.take(0) == ()
+    batcher.add("north", "a", 0)
+    batcher.add("south", "b", 0)
+    assert batcher.inferences == 9
+    assert batcher.take(0) == ("tiles", "a")
+    assert batcher.inferences == 1
+
+
+def test_a_frame_in_more_tiles_than_a_batch_holds_goes_alone():
+    batcher = batcher_of(4)
+    for camera in ("far", "farther"):
+        batcher.add(camera, camera, 0, inferences=7)
+    assert [batcher.take(0), batcher.take(0)] == [("far",), ("farther",)]
+
+
+def test_what_is_dropped_is_expected_no_more():
+    batcher = batcher_of(8)
+    batcher.add("far", "tiles", 0, inferences=7)
+    batcher.add("north", "a", 0)
+    assert batcher.drop(lambda item: item == "tiles") == ["tiles"]
+    assert batcher.inferences == 1
+
+
 ARRIVALS = st.lists(st.tuples(st.sampled_from("abcd"), st.floats(0, 300)), max_size=60)
 
 

@@ -107,7 +107,20 @@ def test_a_batch_that_gains_nothing_by_waiting_closes():
     assert flat.plan(1, now_ms, now_ms, now_ms + 30).close_at_ms == now_ms + 30
 
 
+def test_another_models_controller_expects_the_frames_that_the_one_before_saw():
+    before, after = controller(), controller()
+    now_ms = arriving(before, per_s=100)
+    after.replace(before)
+    assert after.plan(3, now_ms, now_ms, 0.0).close_at_ms == now_ms + MAX_WAIT_MS
+
+
 # ---------------------------------------------------------------- times
+
+
+def test_a_frame_in_more_tiles_than_a_batch_holds_tells_what_a_full_batch_takes():
+    tiled = BatchController(4, MAX_WAIT_MS, P95_MS)
+    tiled.observe(6, 90.0, 0.0, 0.0)
+    assert tiled.engine_ms(4) == pytest.approx(60.0)
 
 
 def test_an_outlier_rules_no_size_out():

@@ -66,3 +66,16 @@ def test_room_that_is_given_back_is_all_there_again(records):
         room.give(partition, size)
     assert room.left == 100
     assert room.held_up(range(4)) == frozenset()
+
+
+def test_other_limits_count_from_then_on_for_what_is_in_hand_too():
+    room = Room(max_records=10, max_bytes=1e6)
+    for _ in range(8):
+        room.take(0, 1_000)
+    room.limit(100, 1e6)
+    assert room.left == 91  # 8 of 100 records, and 8 of 1000 kB
+    room.limit(4, 1e6)
+    assert room.left == 0
+    for _ in range(8):
+        room.give(0, 1_000)
+    assert room.left == 4

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from inference_worker.admission.trial import Previous, nothing_before
 from inference_worker.detector import Detector
 from inference_worker.loading import load_detector, model_files
 from inference_worker.loop.serving import Serving
@@ -42,15 +43,19 @@ class Surroundings:
         self.clock = Clock()
         self.hangups = 0
         self.edit: InferSettings | None = None
+        self.serves_per_s: float | None = None
         self.may_load = threading.Event()
         self.may_load.set()
         self.swap = ModelSwap(
             self._load, settings, model_files, self._asked, self._edited, self.clock
         )
 
-    def _load(self, settings: InferSettings) -> Detector:
+    def _load(self, settings: InferSettings, previous: Previous) -> Detector:
         self.may_load.wait(10.0)
-        return load_detector(settings, no_assets)
+        return load_detector(settings, no_assets, previous_images_per_s=previous)
+
+    def _serves(self) -> float | None:
+        return self.serves_per_s
 
     def _asked(self) -> bool:
         asked, self.hangups = self.hangups > 0, 0
@@ -65,7 +70,7 @@ class Surroundings:
 
         def there() -> bool:
             self.clock.now_s += 3.0
-            found.extend(one for one in [self.swap.look()] if one is not None)
+            found.extend(one for one in [self.swap.look(self._serves)] if one is not None)
             return bool(found)
 
         eventually(there, 20.0)
@@ -174,7 +179,7 @@ def test_a_model_that_fails_its_test_is_refused_and_tried_again_when_it_is_mende
 def test_a_failure_that_nobody_foresaw_is_a_refusal_too(
     folder: Path, caplog: pytest.LogCaptureFixture
 ):
-    def broken(_settings: InferSettings) -> Detector:
+    def broken(_settings: InferSettings, _previous: Previous) -> Detector:
         raise MemoryError("no room for it")
 
     swap = ModelSwap(broken, settings_of(folder), model_files, lambda: True, lambda: None)
@@ -215,12 +220,13 @@ def test_who_serves_and_who_was_refused_is_told(
         def __init__(self) -> None:
             """Answers with what the test has put there."""
 
-        def look(self) -> Loaded | UserError | None:
+        def look(self, _previous: Previous = nothing_before) -> Loaded | UserError | None:
             return outcomes.pop() if outcomes else None
 
     metrics = Metrics()
     serving = Serving(metrics, small_detector(), Given())
     labels = {"backend": "onnxruntime", "device": "cpu", "precision": "float32"}
+    labels |= {"threads": "1", "streams": "0"}
 
     def serves(model: str) -> float | None:
         return metrics.registry.get_sample_value("onehertz_model_info", {"model": model, **labels})
@@ -241,3 +247,32 @@ def test_who_serves_and_who_was_refused_is_told(
         for result in ("swapped", "refused")
     }
     assert swaps == {"swapped": 1, "refused": 1}
+
+
+def test_a_model_at_less_than_half_the_speed_of_what_serves_is_refused(folder: Path):
+    around = Surroundings(settings_of(folder))
+    around.serves_per_s = 1e9
+    around.edit = settings_of(folder, "other")
+    outcome = around.outcome()
+    assert isinstance(outcome, UserError)
+    assert "less than half of the 1000000000.0 of what serves now" in str(outcome)
+    around.serves_per_s = 0.001
+    around.hangups = 1
+    assert isinstance(around.outcome(), Loaded)
+
+
+def test_the_speed_of_what_serves_is_that_of_its_last_batches_else_of_its_test(
+    small_detector: Callable[..., Detector],
+):
+    clock, before, detector = Clock(), small_detector(), small_detector()
+    serving = Serving(Metrics(), detector, None, clock)
+    assert serving.images_per_s() is None
+    detector.images_per_s = 50.0
+    assert serving.images_per_s() == 50.0
+    for engine_ms in (100.0, 200.0, 5_000.0):  # 40, 20, 0.8 images/s
+        serving.ran(detector, 4, engine_ms)
+    serving.ran(detector, 0, 1.0)  # nothing of it was a picture
+    serving.ran(before, 4, 1.0)  # it does not serve any more
+    assert serving.images_per_s() == 20.0
+    clock.now_s = 31.0
+    assert serving.images_per_s() == 50.0
