@@ -114,7 +114,7 @@ def _session(weights: Path, options: EngineOptions, providers: Providers) -> ort
     if len(providers) > 1:
         ort.preload_dlls()  # of CUDA and cuDNN, as pip has installed them
     session = ort.InferenceSession(
-        str(weights), _session_options(options), providers=providers, enable_fallback=False
+        _in_memory(weights), _session_options(options), providers=providers, enable_fallback=False
     )
     wanted = providers[0] if isinstance(providers[0], str) else providers[0][0]
     if wanted not in session.get_providers():
@@ -129,6 +129,19 @@ def _session(weights: Path, options: EngineOptions, providers: Providers) -> ort
             )
         )
     return session
+
+
+def _in_memory(weights: Path) -> str | bytes:
+    """The file's path; of a graph with weights in files beside it (external data), all as one.
+
+    ONNX Runtime maps those files: written over while they serve, they give other boxes, and cut
+    short, they end the process with a SIGBUS (1.31).
+    """
+    if b"location" not in weights.read_bytes():  # what every reference to such a file contains
+        return str(weights)
+    import onnx  # takes 0.2 s, and few graphs need it
+
+    return onnx.load(weights).SerializeToString()
 
 
 def _session_options(options: EngineOptions) -> ort.SessionOptions:

@@ -237,6 +237,14 @@ def small_ssd(variant: str = "good") -> bytes:
     )
 
 
+def shifted() -> bytes:
+    """x + some weights, that engines add as they lie in the file: (batch, 3, 64, 64)."""
+    weights = np.random.default_rng(3).normal(0, 1, (1, 3, 64, 64)).astype(np.float32)
+    shape: list[int | str] = ["N", 3, 64, 64]
+    nodes = [helper.make_node("Add", ["x", "weights"], ["y"])]
+    return _model(nodes, [_constant("weights", weights)], {"x": shape}, {"y": shape})
+
+
 def quantised_pair() -> bytes:
     """x through a QuantizeLinear and back, in steps of a tenth."""
     nodes = [

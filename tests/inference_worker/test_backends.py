@@ -253,6 +253,12 @@ class FakeSession:
         return [SimpleNamespace(name="y")]
 
 
+def empty_file(folder: Path) -> Path:
+    path = folder / "a.onnx"
+    path.touch()
+    return path
+
+
 @pytest.fixture
 def fake_session(monkeypatch: pytest.MonkeyPatch) -> type[FakeSession]:
     monkeypatch.setattr("onnxruntime.InferenceSession", FakeSession)
@@ -264,7 +270,7 @@ def test_on_a_gpu_onnx_runtime_computes_in_float32_and_never_changes_to_the_cpu(
     fake_session: type[FakeSession], tmp_path: Path
 ):
     options = EngineOptions(threads=1, max_batch=4)
-    backend = open_backend(Place("onnxruntime", "cuda"), tmp_path / "a.onnx", options)
+    backend = open_backend(Place("onnxruntime", "cuda"), empty_file(tmp_path), options)
     assert (backend.name, backend.device, backend.max_batch) == ("onnxruntime", "cuda", 4)
     asked = fake_session.last.asked
     assert asked["enable_fallback"] is False
@@ -280,7 +286,7 @@ def test_tensorrt_keeps_what_it_has_compiled_and_leaves_the_rest_to_cuda(
     monkeypatch.setattr(fake_session, "providers", providers)
     options = EngineOptions(threads=1, max_batch=4, precision="float16", cache=tmp_path / "cache")
     place = Place("onnxruntime-tensorrt", "cuda")
-    backend = open_backend(place, tmp_path / "a.onnx", options)
+    backend = open_backend(place, empty_file(tmp_path), options)
     assert (backend.name, backend.device, backend.precision) == (
         "onnxruntime-tensorrt",
         "cuda",
@@ -298,7 +304,7 @@ def test_a_session_that_left_tensorrt_out_is_refused(
 ):
     options = EngineOptions(threads=1, max_batch=4)
     with pytest.raises(UserError, match="libraries of TensorRT"):
-        open_backend(Place("onnxruntime-tensorrt", "cuda"), tmp_path / "a.onnx", options)
+        open_backend(Place("onnxruntime-tensorrt", "cuda"), empty_file(tmp_path), options)
 
 
 def test_a_session_that_left_the_gpu_out_is_refused(
@@ -307,7 +313,7 @@ def test_a_session_that_left_the_gpu_out_is_refused(
     monkeypatch.setattr(fake_session, "providers", ["CPUExecutionProvider"])
     options = EngineOptions(threads=1, max_batch=4)
     with pytest.raises(UserError, match="ONNX Runtime can't use the GPU"):
-        open_backend(Place("onnxruntime", "cuda"), tmp_path / "a.onnx", options)
+        open_backend(Place("onnxruntime", "cuda"), empty_file(tmp_path), options)
 
 
 def test_the_default_detector_gives_the_same_bits_in_every_batch(
