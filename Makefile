@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Each process of pytest has servers of its own, about 1 GiB with all. Lost processes end the run.
 SPREAD := --numprocesses auto --maxprocesses 4 --dist loadfile --max-worker-restart 0
-EXTRAS := edge,s3,gate,worker-cpu,quantize,sinks,stack,dev
+EXTRAS := edge,s3,gate,worker-cpu,models,sinks,stack,dev
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 14

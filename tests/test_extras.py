@@ -17,8 +17,18 @@ NEEDS = {
     "edge": ["producers.role", "producers.sources.registry", "producers.live.ticks"],
     "edge,s3": ["producers.landed.s3", "producers.landed.aws"],
     "gate": ["stream_processors.role"],
-    "worker-cpu": ["inference_worker.role", "inference_worker.loading", "onehertz.assets"],
-    "worker-cpu,quantize": ["inference_worker.quantising.quantise"],
+    "worker-cpu": [
+        "inference_worker.role",
+        "inference_worker.loading",
+        "onehertz.assets",
+        "onehertz.cli.detect",
+        "onehertz.cli.models",
+    ],
+    "worker-cpu,models": [
+        "inference_worker.adding.read_onnx",
+        "inference_worker.adding.read_openvino",
+        "inference_worker.quantising.quantise",
+    ],
     # The engine itself can't be installed beside worker-cpu's, and is imported last of all.
     "worker-gpu": ["inference_worker.role", "inference_worker.loading", "onehertz.assets"],
     "sinks": ["sinks.sql.role", "sinks.alerts.role", "sinks.sql.migrate", "onehertz.verify"],
@@ -103,4 +113,5 @@ def test_what_other_extras_bring_is_hidden() -> None:
     assert {"psycopg", "openvino", "pytest"} <= _hidden_from("gate")
     assert not {"faust", "aiokafka", "cv2", "confluent_kafka"} & _hidden_from("gate")
     assert {"faust", "openvino", "av"} <= _hidden_from("sinks")
+    assert {"onnx", "tflite"} <= _hidden_from("worker-cpu")
     assert {"faust", "openvino", "onnxruntime", "psycopg", "boto3"} <= _hidden_from("edge")

@@ -37,12 +37,12 @@ def read_graph(path: Path) -> Graph:
         raise UserError(f"{path}: is a pointer of Git LFS, not the file itself: say git lfs pull")
     # Imported here: only one of the engines need be installed.
     if suffix == ".onnx":
-        _need("onnxruntime", path)
+        _need(("onnx", "onnxruntime"), path)
         from inference_worker.adding.read_onnx import read_onnx
 
         return read_onnx(path)
     if suffix in (".tflite", ".pb", ".xml"):
-        _need("openvino", path)
+        _need(("openvino", "tflite"), path)
         from inference_worker.adding.read_openvino import read_by_openvino
 
         return read_by_openvino(path)
@@ -52,6 +52,10 @@ def read_graph(path: Path) -> Graph:
     )
 
 
-def _need(engine: str, path: Path) -> None:
-    if find_spec(engine) is None:
-        raise UserError(f"{path}: is read by {engine}: pip install 'onehertz[worker-cpu]'")
+def _need(packages: tuple[str, ...], path: Path) -> None:
+    absent = [one for one in packages if find_spec(one) is None]
+    if absent:
+        raise UserError(
+            f"{path}: is read by {' and '.join(packages)}, and {absent[0]} is not installed:"
+            " pip install 'onehertz[worker-cpu,models]'"
+        )

@@ -17,11 +17,11 @@ from onehertz.assets import fetch_one
 from onehertz.cli.evaluate_model import model
 from onehertz.cli.evaluate_options import with_wanted
 from onehertz.cli.evaluate_table import print_rows, print_sweep
-from onehertz.cli.options import with_settings
+from onehertz.cli.options import check_plot, with_settings
 from onehertz.evaluate.explain import explained
 from onehertz.evaluate.judging import WarmUp
 from onehertz.evaluate.panel import Panel, Wanted
-from onehertz.evaluate.plot import check_plot, write_plot
+from onehertz.evaluate.plot import write_plot
 from onehertz.evaluate.report import Row
 from onehertz.evaluate.run import Plan, all_results, decision_lines, rows
 from onehertz.evaluate.sheet import DROPS, sheet, worst

@@ -64,3 +64,13 @@ def read_settings(config: Path | None, overrides: tuple[str, ...] = ()) -> Setti
             raise UserError(f"--set {name[0] if name else ''}: expected KEY=VALUE")
         pairs[key] = value
     return load(Settings, path, environment=os.environ, overrides=pairs)
+
+
+def check_plot(path: Path | None) -> None:
+    """Raises UserError where no plot can be written so; before hours of work."""
+    if path is None:
+        return
+    if path.suffix.lower() not in {".html", ".htm"}:
+        raise UserError(f"--plot {path}: a page is written; let its name end in .html")
+    if not path.absolute().parent.is_dir():
+        raise UserError(f"--plot {path}: there is no folder {path.absolute().parent}")

@@ -41,16 +41,6 @@ td:first-child, th:first-child { text-align: left }
 """
 
 
-def check_plot(path: Path | None) -> None:
-    """Raises UserError where no plot can be written so; before hours of work."""
-    if path is None:
-        return
-    if path.suffix.lower() not in {".html", ".htm"}:
-        raise UserError(f"--plot {path}: a page is written; let its name end in .html")
-    if not path.absolute().parent.is_dir():
-        raise UserError(f"--plot {path}: there is no folder {path.absolute().parent}")
-
-
 def write_plot(path: Path, results: Sequence[Result]) -> None:
     """Raises UserError where it can't be written."""
     try:

@@ -20,8 +20,7 @@ from inference_worker.loading import Opener, choice_line
 from inference_worker.settings import InferSettings
 from onehertz.assets import fetch_one, path_of, user_cache
 from onehertz.cli.models.bench_plot import write_plot
-from onehertz.cli.options import with_settings
-from onehertz.evaluate.plot import check_plot
+from onehertz.cli.options import check_plot, with_settings
 from onehertz.settings import Settings
 
 _MOST_ROUNDS = 50

@@ -70,7 +70,7 @@ def quantize_command(
     nothing is written, if the admission test refuses it, or it does not pay on this machine.
     """
     if importlib.util.find_spec("onnx") is None:
-        raise UserError("quantising needs the package onnx: pip install 'onehertz[quantize]'")
+        raise UserError("quantising needs the package onnx: pip install 'onehertz[models]'")
     from inference_worker.quantising.quantise import quantise
     from inference_worker.quantising.task import Task
 

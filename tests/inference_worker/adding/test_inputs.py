@@ -9,6 +9,7 @@ import openvino
 import pytest
 from onnx import TensorProto, helper
 
+from inference_worker.adding import read
 from inference_worker.adding.propose import propose
 from inference_worker.adding.wishes import Wishes
 from inference_worker.formats import YoloV8
@@ -105,6 +106,20 @@ def test_what_else_is_no_model_is_told_with_what_to_do(
     tmp_path: Path, wishes: Wished, name: str, content: bytes, complaint: str
 ):
     (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=complaint):
+        propose(tmp_path / name, wishes())
+
+
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [("a.onnx", "onnx"), ("a.onnx", "onnxruntime"), ("a.tflite", "tflite"), ("a.pb", "openvino")],
+)
+def test_where_what_reads_it_is_not_installed_the_extra_is_named(
+    tmp_path: Path, wishes: Wished, monkeypatch: pytest.MonkeyPatch, name: str, package: str
+):
+    (tmp_path / name).write_bytes(b"")
+    monkeypatch.setattr(read, "find_spec", lambda asked: None if asked == package else object())
+    complaint = rf"{package} is not installed: pip install 'onehertz\[worker-cpu,models\]'"
     with pytest.raises(UserError, match=complaint):
         propose(tmp_path / name, wishes())
 

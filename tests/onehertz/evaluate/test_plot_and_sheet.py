@@ -11,9 +11,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from onehertz.cli.options import check_plot
 from onehertz.evaluate.curves import GATE, ORACLE, OWN, Tally
 from onehertz.evaluate.judging import Boxes
-from onehertz.evaluate.plot import chart, check_plot, page, write_plot
+from onehertz.evaluate.plot import chart, page, write_plot
 from onehertz.evaluate.run import Result
 from onehertz.evaluate.sheet import Drop, sheet, worst
 from runtime.errors import UserError
