@@ -139,9 +139,11 @@ def _in_memory(weights: Path) -> str | bytes:
     """
     if b"location" not in weights.read_bytes():  # what every reference to such a file contains
         return str(weights)
-    import onnx  # takes 0.2 s, and few graphs need it
-
-    return onnx.load(weights).SerializeToString()
+    try:
+        import onnx  # takes 0.2 s, and few graphs need it
+    except ImportError:  # the extra `models`, which a worker may lack: then they are mapped
+        return str(weights)
+    return bytes(onnx.load(weights).SerializeToString())
 
 
 def _session_options(options: EngineOptions) -> ort.SessionOptions:

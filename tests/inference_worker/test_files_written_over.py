@@ -85,4 +85,4 @@ def serve_while_files_change(root: Path) -> None:
                 path.chmod(0o600)
                 path.write_bytes(content)
             assert np.array_equal(backend.infer({"x": picture})["y"], before), files.__name__
-        print(engine, files.__name__, "answers as before", flush=True)
+        sys.stdout.write(f"{engine} {files.__name__} answers as before\n")
