@@ -21,6 +21,7 @@ from inference_worker.choosing.measured import Measured, MeasuredStore, best, th
 from inference_worker.choosing.measuring import measure
 from inference_worker.choosing.plans import Plan, plans
 from inference_worker.detector import Detector
+from inference_worker.manifest import Manifest
 from inference_worker.settings import InferSettings
 from inference_worker.store import AssetPath, Model, Store
 from runtime.errors import UserError
@@ -42,8 +43,7 @@ class Opener:
         self.settings = settings
         self.cache = _writable(cache)
         store = Store(asset_path, settings.model_folders)
-        forms = [Path(form.file).suffix for form in store.manifest(settings.model).weights]
-        found = places(settings.backend, settings.device, forms, this_machine())
+        found = _places(settings, store.manifest(settings.model))
         self._models = _models(store, settings.model, [place.reads for place in found])
         able = [place for place in found if place.reads in self._models]
         self.plans = plans(settings, able, _half_precisions(settings, able[0], self.cache))
@@ -204,6 +204,21 @@ def choice_line(model: str, chosen: Measured, rows: Sequence[Measured], max_batc
         f"{model} runs on {chosen.plan}: {per_image[0]:.1f} ms an image,"
         f" {per_image[1]:.1f} ms of CPU{''.join(against)}"
     )
+
+
+def _places(settings: InferSettings, manifest: Manifest) -> list[Place]:
+    """Where it may run. Raises UserError if there is no engine for it."""
+    forms = [Path(form.file).suffix for form in manifest.weights]
+    found = places(settings.backend, settings.device, forms, this_machine())
+    if settings.backend != "auto":
+        return found
+    able = [place for place in found if place.engine not in manifest.not_on]
+    if not able:
+        raise UserError(
+            f"{manifest.name} is not for {', '.join(manifest.not_on)} (`not_on` in its manifest),"
+            " and there is no other engine for it here: pip install 'onehertz[worker-cpu]'"
+        )
+    return able
 
 
 def _told(reference: Reference, score_threshold: float | None) -> bytes:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from inference_worker.adding.folder import new_folder, write_model
+from inference_worker.adding.folder import new_folder, write_manifest, write_model
 from inference_worker.adding.propose import Proposal
 from inference_worker.admission import NotFit, Reference, Verdict, admit
 from inference_worker.admission.checking import reference_for
 from inference_worker.admission.reference import write_reference
 from inference_worker.backends.base import Backend
-from inference_worker.loading import open_detector
+from inference_worker.loading import Opener, open_detector
 from inference_worker.preprocess import Image
 from inference_worker.settings import InferSettings
 from runtime.errors import UserError
@@ -28,6 +28,7 @@ class Added:
     backend: Backend
     verdict: Verdict
     only_single: str  # why it can't be run in batches though it says so; empty: it can
+    left_out: Mapping[str, str]  # engines that `auto` will not take, and why
 
 
 def add_model(
@@ -38,11 +39,12 @@ def add_model(
     replace: bool = False,
     pictures: Sequence[Image] = (),
 ) -> Added:
-    """Write `root / name` with copies of the weights, tested with the engine of the settings.
+    """Write `root / name` with copies of the weights, tested with an engine of the settings.
 
     What the model sees on `pictures` is kept with it, to be compared with at every start. A graph
-    that fails in batches and not alone gets `max_batch: 1` in its manifest. Raises UserError, and
-    leaves nothing behind, if it is not fit to serve.
+    that fails in batches and not alone gets `max_batch: 1` in its manifest; an engine that fails
+    before the one that passes gets into `not_on`. Raises UserError, and leaves nothing behind, if
+    it is fit to serve on none.
     """
     manifest = proposal.manifest
     with new_folder(root, manifest.name, replace=replace) as folder:
@@ -52,12 +54,30 @@ def add_model(
         reference = reference_for(settings, _no_asset, pictures)
         if reference.pictures:
             write_reference(folder, reference)
-        backend, verdict, only_single = _try(settings, reference)
-        if only_single:
-            write_model(
-                folder, msgspec.structs.replace(manifest, max_batch=1), proposal.graph.weights
-            )
-    return Added(root / manifest.name, backend, verdict, only_single)
+        added = _first_fit(root / manifest.name, settings, reference)
+        most = 1 if added.only_single else None
+        if added.only_single or added.left_out:
+            known = msgspec.structs.replace(manifest, max_batch=most, not_on=tuple(added.left_out))
+            write_manifest(folder, msgspec.convert(msgspec.to_builtins(known), type(manifest)))
+    return added
+
+
+def _first_fit(folder: Path, settings: InferSettings, reference: Reference) -> Added:
+    """On the first engine that passes, in the order in which `auto` prefers them."""
+    refusals: dict[str, UserError] = {}
+    engines = [plan.engine for plan in Opener(settings, _no_asset).plans]
+    for engine in dict.fromkeys(engines):
+        try:
+            tried = _try(settings.model_copy(update={"backend": engine}), reference)
+        except UserError as error:
+            refusals[engine] = error
+            continue
+        return Added(folder, *tried, {name: _why(error) for name, error in refusals.items()})
+    raise next(iter(refusals.values()))
+
+
+def _why(error: UserError) -> str:
+    return (error.why if isinstance(error, NotFit) else str(error)).splitlines()[0]
 
 
 def _try(settings: InferSettings, reference: Reference) -> tuple[Backend, Verdict, str]:
@@ -68,7 +88,7 @@ def _try(settings: InferSettings, reference: Reference) -> tuple[Backend, Verdic
         if detector.backend.max_batch == 1:
             raise
         detector = open_detector(settings.model_copy(update={"max_batch": 1}), _no_asset)
-        return detector.backend, admit(detector, reference), error.why.splitlines()[0]
+        return detector.backend, admit(detector, reference), _why(error)
 
 
 def _no_asset(name: str) -> Path:

@@ -51,6 +51,11 @@ def write_model(folder: Path, manifest: Manifest, weights: Path) -> Manifest:
     shutil.copyfile(weights, folder / form.file)
     for part in form.beside:
         shutil.copyfile(weights.parent / part.file, folder / part.file)
+    return write_manifest(folder, manifest)
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
+    """The manifest alone, read as a worker will. Raises UserError if it would be refused."""
     (folder / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8")
     return read_manifest(folder / MANIFEST)
 

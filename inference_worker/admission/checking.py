@@ -48,10 +48,11 @@ def reference_detector(settings: InferSettings, asset_path: AssetPath) -> Detect
 
     Raises UserError if there is no such model, or neither reads it.
     """
-    forms = Store(asset_path, settings.model_folders).manifest(settings.model).weights
-    suffixes = {Path(form.file).suffix for form in forms}
+    manifest = Store(asset_path, settings.model_folders).manifest(settings.model)
+    suffixes = {Path(form.file).suffix for form in manifest.weights}
     installed = installed_engines()
     able = [one for one in reversed(installed) if suffixes & set(READS[one])]
+    able = [one for one in able if one not in manifest.not_on]
     fixed = {"backend": "auto", "device": "cpu", "precision": "float32", "max_batch": 1}
     refusals: list[UserError] = []
     for engine in able:
@@ -86,11 +87,13 @@ def reference_for(
 
 
 def check(settings: InferSettings, asset_path: AssetPath, reference: Reference) -> list[Check]:
-    """One for each engine that is installed and reads the model, and each precision of it.
+    """One for each engine that `auto` may take, and each precision of it.
 
     Raises UserError if there is no such model, or none of them reads it.
     """
-    engines = [settings.backend] if settings.backend != "auto" else installed_engines()
+    left_out = Store(asset_path, settings.model_folders).manifest(settings.model).not_on
+    able = [engine for engine in installed_engines() if engine not in left_out]
+    engines = [settings.backend] if settings.backend != "auto" else able
     checks = []
     for engine in engines:
         for precision in _PRECISIONS.get(engine, ("float32",)):

@@ -202,6 +202,7 @@ def _has_fixed_batch(node: ov.Node) -> bool:
 
 def _reason(error: Exception) -> str:
     """The first line that says what is wrong, of a page that begins with where in the source."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip(" -") for line in str(error).splitlines() if line.strip()]
     telling = [line for line in lines if not line.startswith("Exception from ")]
+    telling.sort(key=lambda line: "operations: " not in line)  # names what OpenVINO lacks
     return (telling or lines or ["no reason given"])[0]

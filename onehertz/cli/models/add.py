@@ -182,6 +182,8 @@ def _tell(added: Added, root: Path | None) -> None:
     )
     if added.only_single:
         click.echo(f"  max_batch: 1, since {added.only_single}")
+    for engine, why in added.left_out.items():
+        click.echo(f"  not on {engine} (`not_on` in the manifest), since {why}")
     if added.verdict.parity is None:
         click.echo(f"  boxes not compared with a reference: {added.verdict.without_reference}")
     else:

@@ -8,10 +8,15 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import helper, numpy_helper
 
+import inference_worker.adding.add as adding
 from inference_worker.adding.add import Added, add_model
 from inference_worker.adding.propose import propose
 from inference_worker.adding.wishes import Wishes
+from inference_worker.admission import NotFit, Reference, Verdict, admit
+from inference_worker.admission.checking import check
+from inference_worker.detector import Detector
 from inference_worker.loading import load_detector
 from inference_worker.settings import InferSettings
 from inference_worker.store import Store
@@ -109,6 +114,76 @@ def test_an_honest_graph_gets_no_such_limit(add, tmp_path: Path):
     added = add(graph_of("yolov8"))
     assert (added.verdict.batch_sizes, added.only_single) == ((1, 2, 3), "")
     assert Store(no_assets, [tmp_path / "models"]).manifest("mine").max_batch is None
+
+
+def with_a_determinant(made: Made) -> bytes:
+    """The same graph with an operator that ONNX Runtime has and OpenVINO has not."""
+    model = onnx.load_from_string(made.file())
+    first = next(node for node in model.graph.node if node.output[0] == "mean")
+    first.output[0] = "plain mean"
+    matrix = np.array([[[1, 0], [0, 1]]], dtype=np.float32)
+    model.graph.initializer.append(numpy_helper.from_array(matrix, "matrix"))
+    place = list(model.graph.node).index(first) + 1
+    model.graph.node.insert(place, helper.make_node("Det", ["matrix"], ["one"]))
+    model.graph.node.insert(place + 1, helper.make_node("Mul", ["plain mean", "one"], ["mean"]))
+    return bytes(model.SerializeToString())
+
+
+def only_on_onnxruntime(root: Path) -> None:
+    """By `auto`; who names the other one gets it."""
+    assert Store(no_assets, [root]).manifest("mine").not_on == ("openvino",)
+    assert serving(root).backend.name == "onnxruntime"
+    of_model = SETTINGS.model_copy(update={"model": "mine", "model_folders": (root,)})
+    (checked,) = check(of_model, no_assets, Reference((), 0.0, "", ""))
+    assert (checked.engine, checked.refusal) == ("onnxruntime", "")
+
+
+def test_an_engine_that_cannot_read_the_graph_is_left_out(
+    wishes: Callable[..., Wishes], tmp_path: Path
+):
+    path = tmp_path / "theirs.onnx"
+    path.write_bytes(with_a_determinant(graph_of("yolov8")))
+    added = add_model(propose(path, wishes()), tmp_path / "models", SETTINGS)
+    assert added.backend.name == "onnxruntime"
+    assert list(added.left_out) == ["openvino"]
+    assert "Det" in added.left_out["openvino"]
+    only_on_onnxruntime(tmp_path / "models")
+    with pytest.raises(UserError, match="Det"):
+        serving(tmp_path / "models", backend="openvino")
+
+
+def test_an_engine_that_sees_other_boxes_is_left_out(
+    add, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def strict(detector: Detector, reference: Reference) -> Verdict:
+        if detector.backend.name == "openvino":
+            raise NotFit(detector, "3 of 4 boxes are lost")
+        return admit(detector, reference)
+
+    monkeypatch.setattr(adding, "admit", strict)
+    added = add(graph_of("yolov8"))
+    assert added.left_out == {"openvino": "3 of 4 boxes are lost"}
+    assert (added.backend.name, added.only_single) == ("onnxruntime", "")
+    only_on_onnxruntime(tmp_path / "models")
+    assert serving(tmp_path / "models", backend="openvino").backend.name == "openvino"
+
+
+def test_with_an_engine_that_is_named_no_other_is_tried(
+    wishes: Callable[..., Wishes], tmp_path: Path
+):
+    path = tmp_path / "theirs.onnx"
+    path.write_bytes(with_a_determinant(graph_of("yolov8")))
+    named = SETTINGS.model_copy(update={"backend": "openvino"})
+    with pytest.raises(UserError, match="Det"):
+        add_model(propose(path, wishes()), tmp_path / "models", named)
+    assert not (tmp_path / "models" / "mine").exists()
+
+
+def test_a_model_for_no_engine_that_is_here_says_so(add, tmp_path: Path):
+    manifest = add(graph_of("yolov8")).folder / "manifest.yaml"
+    manifest.write_text(manifest.read_text() + "not_on: [openvino, onnxruntime]\n")
+    with pytest.raises(UserError, match="mine is not for openvino, onnxruntime"):
+        serving(tmp_path / "models")
 
 
 @pytest.fixture
