@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference_worker.decoders import Candidates, Decoder, decoder_of
@@ -69,6 +69,8 @@ def decoder_for(spec: Output, classes: int = CLASSES, **size: int) -> Decoder:
     return decoder_of(manifest)
 
 
+# Batches of up to 15 boxes, for each of two dozen heads.
+@settings(max_examples=25)
 @every_head
 @given(batch=batches)
 def test_what_a_head_sees_comes_out_image_by_image_if_it_is_above_the_floor(
