@@ -104,8 +104,11 @@ class BatchController:
         return self._holds if self.is_held(waiting) else self._carries_most
 
     def is_held(self, waiting: int) -> bool:
-        """Whether the objective can be held with so many waiting: two batches carry them."""
-        return self._can_hold and waiting <= 2 * self._holds
+        """Whether the objective can be held with so many waiting: one batch carries them.
+
+        They wait for the batch that runs and for their own; those of a third one would be late.
+        """
+        return self._can_hold and waiting <= self._holds
 
     def engine_ms(self, size: int) -> float:
         """What the engine usually takes for such a batch; 0 before any was seen."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from statistics import fmean
 
 import click
@@ -19,6 +19,7 @@ from inference_worker.batching.controller import BatchController, Plan
 
 EngineMs = Callable[[int], float]
 P95_MS = 300.0
+_SIZE, _SECONDS, _DRAWS = 16, 120.0, 5
 
 # A GPU's: mostly a fixed cost. A CPU's: nearly none.
 ENGINES: dict[str, EngineMs] = {
@@ -89,15 +90,24 @@ def capacity(engine_ms: EngineMs, size: int) -> float:
     return 1000 * size / engine_ms(size)
 
 
+def mean(controller: type[BatchController], engine_ms: EngineMs, per_s: float) -> Outcome:
+    """Of some draws: right at an engine's limit one draw's p95 may be three times another's."""
+    found = [
+        simulate(
+            controller(_SIZE, 100.0, P95_MS), list(poisson(per_s, _SECONDS, seed)), engine_ms, -seed
+        )
+        for seed in range(1, _DRAWS + 1)
+    ]
+    return Outcome(*(fmean(values) for values in zip(*map(astuple, found), strict=True)))
+
+
 def main() -> None:
-    seconds, size = 120.0, 16
-    click.echo(f"p95 wanted: {P95_MS:g} ms; at most {size} in a batch; waits of at most 100 ms")
+    click.echo(f"p95 wanted: {P95_MS:g} ms; at most {_SIZE} in a batch; waits of at most 100 ms")
     for engine, engine_ms in ENGINES.items():
         for load in (0.02, 0.2, 0.5, 0.8, 0.95, 1.3):
-            per_s = load * capacity(engine_ms, size)
-            arrivals = list(poisson(per_s, seconds))
-            fixed = simulate(Fixed(size, 100.0, P95_MS), arrivals, engine_ms)
-            ours = simulate(BatchController(size, 100.0, P95_MS), arrivals, engine_ms)
+            per_s = load * capacity(engine_ms, _SIZE)
+            fixed = mean(Fixed, engine_ms, per_s)
+            ours = mean(BatchController, engine_ms, per_s)
             click.echo(f"{engine} {load:5.0%} {per_s:6.1f}/s  fixed {fixed}\n{'':19}  ours  {ours}")
 
 

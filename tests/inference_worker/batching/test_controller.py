@@ -38,10 +38,10 @@ def test_the_largest_batch_is_taken_that_holds_the_objective():
 
 def test_a_pile_is_worked_off_in_the_batches_that_carry_most():
     tight = controller(p95_ms=30.0)
-    assert tight.size(waiting=6) == 3
-    assert tight.is_held(6)
-    assert not tight.is_held(7)
-    assert tight.size(waiting=7) == 16
+    assert tight.size(waiting=3) == 3
+    assert tight.is_held(3)
+    assert not tight.is_held(4)
+    assert tight.size(waiting=4) == 16
 
 
 def test_an_objective_that_no_batch_holds_does_not_make_batches_small():
