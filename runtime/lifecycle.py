@@ -132,9 +132,17 @@ def _watch_signals(stop: Stop, drain_deadline_s: float) -> None:
     for number in _SIGNALS:
         signal.signal(number, lambda *_: None)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    os.register_at_fork(after_in_child=_forget_signals)
     threading.Thread(
         target=_act_on_signals, args=(reading, stop, drain_deadline_s), name="signals", daemon=True
     ).start()
+
+
+def _forget_signals() -> None:
+    """In a child that some library forks: a signal to it must not go through the parent's pipe."""
+    signal.set_wakeup_fd(-1)
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _act_on_signals(pipe: int, stop: Stop, drain_deadline_s: float) -> None:

@@ -69,7 +69,9 @@ class Compose:
 
         `docker kill` would be taken for a wish that it stay away.
         """
-        os.kill(self.container(service)["State"]["Pid"], signal.SIGKILL)
+        process = int(self.container(service)["State"]["Pid"])
+        assert process > 0, f"{service} is not running"  # 0 would be this process and its group
+        os.kill(process, signal.SIGKILL)
 
     def restart(self, service: str) -> int:
         """Stop it (SIGTERM first), and start it again; its exit code between."""

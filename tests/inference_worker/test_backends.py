@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar, NamedTuple
@@ -16,6 +18,7 @@ from runtime.errors import FatalError, UserError
 from tests.inference_worker import onnx_models
 
 MAX_BATCH = 8
+ROOT = Path(__file__).parents[2]
 
 
 class Way(NamedTuple):
@@ -326,3 +329,15 @@ def test_the_default_detector_gives_the_same_bits_in_every_batch(
             for name, array in outputs.items():
                 for place in range(size):
                     assert np.array_equal(array[place], alone[start + place][name][0])
+
+
+def test_openvino_tells_nobody_that_it_is_used() -> None:
+    script = (
+        "import inference_worker.backends.openvino\n"
+        "from openvino.tools.ovc.telemetry_utils import tm\n"
+        "print(tm.__name__)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert told.stdout == "openvino.tools.ovc.telemetry_stub\n"

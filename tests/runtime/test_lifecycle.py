@@ -240,3 +240,23 @@ def test_waiting_ends_with_the_stop() -> None:
     assert not stop.wait(-1)
     threading.Thread(target=stop.request).start()
     assert stop.wait(60)
+
+
+def test_a_signal_that_ends_a_forked_child_is_none_to_the_role(
+    start: Callable[..., Process],
+) -> None:
+    """OpenVINO forked one, and ended it so."""
+    process = start("""
+reading, writing = os.pipe()
+child = os.fork()
+if child == 0:
+    os.write(writing, b".")
+    time.sleep(5)
+    os._exit(0)
+os.read(reading, 1)
+os.kill(child, 15)
+_, status = os.waitpid(child, 0)
+say(f"child: {os.WTERMSIG(status)}, asked to stop: {stop.wait(0.3)}")
+""")
+    process.heard("child: 15, asked to stop: False")
+    assert process.end() == (0, [])
