@@ -14,7 +14,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NoReturn
 
 from pydantic import Field
 
@@ -152,8 +152,17 @@ def _act_on_signals(pipe: int, stop: Stop, drain_deadline_s: float) -> None:
         log.error("stopped at once by a second signal")
     else:
         log.error("stopped: still not done %g s after the stop was asked for", drain_deadline_s)
+    leave(EXIT_FAILED)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process now, whatever other threads are at.
+
+    At its usual end Python ends a daemon thread as that comes back from an engine's code. For C++
+    that is an error: SIGABRT, "terminate called without an active exception".
+    """
     logging.shutdown()
-    os._exit(EXIT_FAILED)
+    os._exit(code)
 
 
 def _next_signal(pipe: int, deadline_s: float | None) -> bool:

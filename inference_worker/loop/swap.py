@@ -87,6 +87,11 @@ class ModelSwap:
         self._thread: threading.Thread | None = None
         self._outcome: Loaded | UserError | None = None
 
+    @property
+    def is_loading(self) -> bool:
+        """Whether its thread is at work, maybe for a minute. Nothing stops it but `leave`."""
+        return self._thread is not None and self._thread.is_alive()
+
     def look(self, previous_images_per_s: Previous = nothing_before) -> Loaded | UserError | None:
         """A model that is ready to serve, or why the one that was to serve can't: once for each.
 
@@ -95,7 +100,7 @@ class ModelSwap:
         if self._thread is None:
             self._start(self._reason(), previous_images_per_s)
             return None
-        if self._thread.is_alive():
+        if self.is_loading:
             return None
         self._thread = None
         outcome, self._outcome = self._outcome, None

@@ -20,7 +20,7 @@ from runtime.environment import FAILPOINT
 from runtime.errors import UserError
 from runtime.failpoints import Failpoints
 from runtime.health import Health, HealthServer
-from runtime.lifecycle import Stop, hangups, run_role
+from runtime.lifecycle import Stop, hangups, leave, run_role
 from runtime.logs import configure
 from runtime.metrics import Metrics
 from runtime.settings import secrets_in
@@ -201,12 +201,18 @@ def infer(settings: Settings, challenger: str | None, model: str | None, share: 
     def load(wanted: InferSettings, previous: Previous = nothing_before) -> Detector:
         return load_detector(wanted, path_of, path_of, user_cache(), previous)
 
+    first = ours(settings)
+    swap = ModelSwap(load, first, model_files, hangups(), edited)
+
     def role(context: Context) -> None:
-        first = ours(settings)
-        swap = ModelSwap(load, first, model_files, hangups(), edited)
         run_infer(context, first, load(first), swap, on_trial, settings.grids)
 
-    _run(told, settings, None, role, {"infer": told})
+    try:
+        _run(told, settings, None, role, {"infer": told})
+    except click.exceptions.Exit as ended:
+        if swap.is_loading:
+            leave(ended.exit_code)
+        raise
 
 
 @click.group()

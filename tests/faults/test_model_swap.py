@@ -18,7 +18,7 @@ from tests.harness.faults import records, run, says
 from tests.harness.line import Line
 from tests.harness.observed import messages
 from tests.inference_worker.onnx_models import small_ssd
-from tests.inference_worker.test_store import add_model
+from tests.inference_worker.own_models import add_model
 from vision.jpeg import encode_bgr
 
 CAMERAS = 4

@@ -14,7 +14,7 @@ from inference_worker.choosing.plans import Plan
 from onehertz.cli.models import models as command
 from onehertz.cli.models.bench_plot import chart, page
 from tests.inference_worker.onnx_models import small_ssd
-from tests.inference_worker.test_store import add_model
+from tests.inference_worker.own_models import add_model
 
 WHOLE = Plan("openvino", "cpu", "float32", 2, 0)
 ROW = Measured(WHOLE, {1: 10.0, 8: 40.0}, {1: 20.0, 8: 80.0}, "", {1: (8.0, 12.0), 8: (40.0, 50.0)})

@@ -86,3 +86,4 @@ def serve_while_files_change(root: Path) -> None:
                 path.write_bytes(content)
             assert np.array_equal(backend.infer({"x": picture})["y"], before), files.__name__
         sys.stdout.write(f"{engine} {files.__name__} answers as before\n")
+        sys.stdout.flush()

@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
-import msgspec
 import pytest
-import yaml
 
 from inference_worker.store import Store, packaged_models
 from runtime.errors import UserError
-from tests.inference_worker.onnx_models import SMALL_SSD, small_ssd
-
-
-def no_assets(name: str) -> Path:
-    raise AssertionError(f"asset {name} was asked for")
-
-
-def add_model(folder: Path, name: str, weights: bytes, *, about: str = "mine") -> None:
-    """A model of the user's own: its weights lie beside its manifest."""
-    manifest = msgspec.to_builtins(SMALL_SSD) | {"name": name, "about": about}
-    manifest["weights"] = [
-        {"file": "small.onnx", "sha256": hashlib.sha256(small_ssd()).hexdigest()}
-    ]
-    (folder / name).mkdir(parents=True)
-    (folder / name / "manifest.yaml").write_text(yaml.safe_dump(manifest))
-    (folder / name / "small.onnx").write_bytes(weights)
+from tests.inference_worker.onnx_models import small_ssd
+from tests.inference_worker.own_models import add_model, no_assets
 
 
 def test_weights_beside_the_manifest_are_found(tmp_path: Path):
@@ -37,7 +20,7 @@ def test_weights_beside_the_manifest_are_found(tmp_path: Path):
 
 
 def test_the_users_model_hides_the_packaged_one_of_its_name(tmp_path: Path):
-    add_model(tmp_path, "ssd-mobilenet-v2", small_ssd())
+    add_model(tmp_path, "ssd-mobilenet-v2", small_ssd(), about="mine")
     assert Store(no_assets, [tmp_path]).manifest("ssd-mobilenet-v2").about == "mine"
     assert Store(no_assets).manifest("ssd-mobilenet-v2").about != "mine"
 
@@ -71,7 +54,8 @@ def test_a_model_without_a_form_that_the_engine_reads_is_an_error_that_says_so(t
 
 
 def test_weights_with_another_hash_are_refused(tmp_path: Path):
-    add_model(tmp_path, "mine", small_ssd() + b"\0")
+    model = add_model(tmp_path, "mine", small_ssd())
+    (model / "small.onnx").write_bytes(small_ssd() + b"\0")
     with pytest.raises(UserError, match=r"small\.onnx: is not the file that mine was made for"):
         Store(no_assets, [tmp_path]).model("mine", [".onnx"])
 

@@ -44,6 +44,12 @@ def test_a_box_that_the_reference_has_not_is_extra():
     assert "sees 1 boxes on known frames beside the reference's 2" in parity.complaint
 
 
+def test_where_the_reference_sees_nothing_a_quantised_graph_may_see_one_box():
+    assert not compare([ROW[:1]], [[]], THRESHOLD, INT8).complaint
+    assert "sees 2 boxes" in compare([ROW[:2]], [[]], THRESHOLD, INT8).complaint
+    assert "sees 1 boxes" in compare([ROW[:1]], [[]], THRESHOLD, FLOAT).complaint
+
+
 def test_another_label_is_another_object():
     parity = compare([[box(label="dog")]], [[box()]], THRESHOLD, FLOAT)
     assert (parity.lost, parity.extra) == (1, 1)
@@ -58,6 +64,8 @@ def test_a_box_near_the_threshold_counts_on_neither_side():
 
 
 def test_a_sure_box_may_have_its_partner_just_below_the_threshold():
+    parity = compare([[box(0.53)], ROW], [[box(0.49)], ROW], THRESHOLD, FLOAT)
+    assert (parity.lost, parity.extra) == (0, 0)
     parity = compare([[box(0.49)], ROW], [[box(0.53)], ROW], THRESHOLD, FLOAT)
     assert (parity.lost, parity.extra) == (0, 0)
     assert parity.worst_score_difference == pytest.approx(0.04)

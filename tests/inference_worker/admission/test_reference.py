@@ -29,17 +29,10 @@ from runtime.errors import UserError
 from schemas.messages import Box
 from tests.fixtures.assets import FetchedAssets, assets  # noqa: F401
 from tests.inference_worker import onnx_models
+from tests.inference_worker.own_models import noise
 
 Small = Callable[..., Detector]
 PERSON = Box(label="person", score=0.9, x1=0.1, y1=0.1, x2=0.5, y2=0.5)
-
-
-def noise(count: int) -> list[np.ndarray]:
-    chance = np.random.default_rng(3)
-    return [
-        cv2.resize(chance.integers(0, 256, (4, 4, 3), dtype=np.uint8), (64, 48))
-        for _ in range(count)
-    ]
 
 
 @pytest.fixture

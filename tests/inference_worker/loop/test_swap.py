@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ from inference_worker.settings import InferSettings
 from runtime.errors import UserError
 from runtime.metrics import Metrics
 from tests.inference_worker.onnx_models import small_ssd
-from tests.inference_worker.test_store import add_model, no_assets
+from tests.inference_worker.own_models import add_model, no_assets, put_weights
 from tests.waiting import eventually
 
 
@@ -89,16 +89,6 @@ def thread_names() -> list[str]:
     return [thread.name for thread in threading.enumerate()]
 
 
-def put_weights(model: Path, weights: bytes) -> None:
-    """Other weights, and a manifest that says so."""
-    before = hashlib.sha256((model / "small.onnx").read_bytes()).hexdigest()
-    manifest = (model / "manifest.yaml").read_text()
-    (model / "small.onnx").write_bytes(weights)
-    (model / "manifest.yaml").write_text(
-        manifest.replace(before, hashlib.sha256(weights).hexdigest())
-    )
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     add_model(tmp_path, "mine", small_ssd())
@@ -129,6 +119,14 @@ def test_an_edit_of_other_settings_loads_nothing(folder: Path):
 def test_sighup_loads_the_model_again(folder: Path):
     around = Surroundings(settings_of(folder))
     around.hangups = 3
+    assert isinstance(around.outcome(), Loaded)
+    assert around.stays()
+
+
+def test_sighup_after_an_edit_of_a_file_loads_the_model_once(folder: Path):
+    around = Surroundings(settings_of(folder))
+    put_weights(folder / "mine", small_ssd("other-weights"))
+    around.hangups = 1
     assert isinstance(around.outcome(), Loaded)
     assert around.stays()
 
@@ -164,8 +162,7 @@ def test_what_is_no_sound_model_is_refused_with_its_reason(folder: Path, wrong: 
 
 
 def test_a_model_that_fails_its_test_is_refused_and_tried_again_when_it_is_mended(folder: Path):
-    add_model(folder, "dead", small_ssd())
-    put_weights(folder / "dead", small_ssd("dead"))
+    add_model(folder, "dead", small_ssd("dead"))
     around = Surroundings(settings_of(folder))
     around.edit = settings_of(folder, "dead")
     outcome = around.outcome()
@@ -209,6 +206,20 @@ def test_a_file_that_comes_and_goes_between_two_looks_is_no_change(tmp_path: Pat
     assert not watch.changed()
     clock.now_s = 6.0
     assert not watch.changed()
+
+
+def test_a_file_in_place_of_one_of_the_same_size_and_time_is_a_change(tmp_path: Path):
+    clock = Clock()
+    model, copy = tmp_path / "model", tmp_path / "copy"
+    for path, content in ((model, "one"), (copy, "two")):
+        path.write_text(content)
+        os.utime(path, (1, 1))
+    watch = FileWatch(lambda: [model], clock)
+    copy.replace(model)  # as rsync and cp --preserve do
+    clock.now_s = 3.0
+    assert not watch.changed()
+    clock.now_s = 6.0
+    assert watch.changed()
 
 
 def test_who_serves_and_who_was_refused_is_told(

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import sys
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
 from inference_worker.admission.reference import arithmetic_of, read_reference
@@ -20,32 +17,15 @@ from inference_worker.quantising.task import Task
 from inference_worker.settings import InferSettings
 from inference_worker.store import Store
 from runtime.errors import UserError
-from tests.inference_worker import test_store
 from tests.inference_worker.onnx_models import small_ssd
-from tests.inference_worker.test_store import no_assets
+from tests.inference_worker.own_models import add_model, no_assets, noise
 
 SETTINGS = InferSettings(model="mine", threads=1, max_batch=2)
 
 
-def add_model(root: Path, variant: str = "good") -> None:
-    """A model `mine` of this variant of `onnx_models.small_ssd`."""
-    test_store.add_model(root, "mine", small_ssd(variant))
-    manifest = root / "mine" / "manifest.yaml"
-    hashes = [hashlib.sha256(small_ssd(one)).hexdigest() for one in ("good", variant)]
-    manifest.write_text(manifest.read_text().replace(*hashes))
-
-
-def pictures(count: int) -> list[np.ndarray]:
-    chance = np.random.default_rng(3)
-    return [
-        cv2.resize(chance.integers(0, 256, (4, 4, 3), dtype=np.uint8), (64, 48))
-        for _ in range(count)
-    ]
-
-
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    add_model(tmp_path)
+    add_model(tmp_path, "mine", small_ssd())
     return tmp_path
 
 
@@ -54,7 +34,7 @@ def task(root: Path, **changes: object) -> Task:
         settings=SETTINGS.model_copy(update={"model_folders": (root,)}),
         asset_path=no_assets,
         recipe=RECIPES["cpu"],
-        pictures=pictures(24),
+        pictures=noise(24),
         name="mine-int8",
         root=root,
         anyway=True,
@@ -91,7 +71,7 @@ def test_a_model_that_gains_too_little_is_not_written(root: Path, monkeypatch: p
 
 
 def test_what_int8_spoils_stays_float(tmp_path: Path):
-    add_model(tmp_path, "fragile")
+    add_model(tmp_path, "mine", small_ssd("fragile"))
     report = quantise(task(tmp_path))
     assert report.refusal == ""
     assert report.float_nodes >= 1  # at least the sum whose small part would be rounded away
@@ -99,7 +79,7 @@ def test_what_int8_spoils_stays_float(tmp_path: Path):
 
 
 def test_without_time_to_find_it_the_model_is_refused_and_nothing_written(tmp_path: Path):
-    add_model(tmp_path, "fragile")
+    add_model(tmp_path, "mine", small_ssd("fragile"))
     report = quantise(task(tmp_path, patience_s=-1.0))
     assert "on known frames" in report.refusal
     assert report.written is None
@@ -114,18 +94,18 @@ def test_the_tensorrt_recipe_is_measured_for_boxes_only(root: Path):
 
 
 def test_pictures_that_show_nothing_are_refused(tmp_path: Path):
-    add_model(tmp_path, "blind")
+    add_model(tmp_path, "mine", small_ssd("blind"))
     with pytest.raises(UserError, match="mine sees nothing on these pictures"):
         quantise(task(tmp_path))
 
 
 def test_too_few_pictures_are_refused(root: Path):
     with pytest.raises(UserError, match="7 pictures are too few, 8 are needed"):
-        quantise(task(root, pictures=pictures(7)))
+        quantise(task(root, pictures=noise(7)))
 
 
 def test_what_is_held_out_was_not_calibrated_on():
-    shown = pictures(9)
+    shown = noise(9)
     calibration, held_out = split(shown)
     assert [len(calibration), len(held_out)] == [5, 4]
     together = {one.tobytes() for one in (*calibration, *held_out)}
@@ -155,6 +135,6 @@ def test_a_gain_is_over_the_best_float_form():
 def test_each_form_has_its_turn_and_the_first_round_does_not_count(small_detector):
     # A look at the first round's beginning, then one at either end of each other.
     ticks = iter([5.0, *(0.002 * number for number in range(14))])
-    (one,) = measure([("float", small_detector())], pictures(2), 2, lambda: next(ticks))
+    (one,) = measure([("float", small_detector())], noise(2), 2, lambda: next(ticks))
     assert one == Speed("float", "onnxruntime", "float32", 2, pytest.approx(1.0))
-    assert measure([("float", small_detector(max_batch=1))], pictures(2), 2) == []
+    assert measure([("float", small_detector(max_batch=1))], noise(2), 2) == []

@@ -21,7 +21,7 @@ from onehertz.cli.models.calibration_pictures import spread
 from runtime.errors import UserError
 from tests.inference_worker.adding.graphs import LABELS, graph_of
 from tests.inference_worker.onnx_models import small_ssd
-from tests.inference_worker.test_store import add_model
+from tests.inference_worker.own_models import add_model
 
 Run = Callable[..., Result]
 
@@ -119,7 +119,8 @@ def test_a_good_model_passes_the_check_on_each_engine(run: Run, onnx_file: Path)
 
 
 def test_a_bad_model_fails_the_check(run: Run, tmp_path: Path):
-    add_model(tmp_path / ".onehertz" / "models", "mine", b"no model")
+    model = add_model(tmp_path / ".onehertz" / "models", "mine", b"a model")
+    (model / "small.onnx").write_bytes(b"another")
     result = run("check", "mine")
     assert result.exit_code == 1
     assert "openvino float32: " in result.stdout
