@@ -78,7 +78,7 @@ def admit(
     synthetic = synthetic_pictures(max(2, most + 1 - len(known)))
     pictures = [*synthetic, *known]
     floors = [SCORE_FLOOR] * len(synthetic) + [LEAST_SCORE] * len(known)
-    alone = [_alone(detector, *pair, now) for pair in zip(pictures, floors, strict=True)]
+    alone = [_alone(detector, *pair) for pair in zip(pictures, floors, strict=True)]
     _check_alive(detector, alone)
     parity = _check_parity(detector, alone[len(synthetic) :], reference)
     repeats_bits, speed = True, 0.0
@@ -100,7 +100,7 @@ def admit(
 
 
 def _infer(
-    detector: Detector, pictures: Sequence[Image], now: Clock
+    detector: Detector, pictures: Sequence[Image], now: Clock = time.perf_counter
 ) -> tuple[list[_Answer], float]:
     """And the seconds that the engine took."""
     prepared = detector.prepare(pictures)
@@ -118,8 +118,8 @@ def _infer(
     return answers, took_s
 
 
-def _alone(detector: Detector, picture: Image, floor: float, now: Clock) -> _Alone:
-    (answer,), _ = _infer(detector, [picture], now)
+def _alone(detector: Detector, picture: Image, floor: float) -> _Alone:
+    (answer,), _ = _infer(detector, [picture])
     return _Alone(answer, _boxes(detector, answer, floor), floor)
 
 
