@@ -146,3 +146,12 @@ def test_tiles_find_people_that_are_too_small_on_the_whole(
     ]
     assert people[0] == people[1]
     assert people[2] > 1.1 * people[0]
+
+
+def test_of_two_parts_that_overlap_and_nothing_whole_the_better_one_stays():
+    # From 30 to 70 of 100 pixels: each tile sees three quarters of it.
+    tiles = [Tile(0, 0, 60, 100), Tile(40, 0, 100, 100)]
+    left = Box(label="car", score=0.8, x1=0.5, y1=0.4, x2=1.0, y2=0.6)
+    right = Box(label="car", score=0.9, x1=0.0, y1=0.4, x2=0.5, y2=0.6)
+    (stays,) = merge([(), (left,), (right,)], tiles, 100, 100)
+    assert (stays.score, stays.x1, stays.x2) == (0.9, 0.4, 0.7)

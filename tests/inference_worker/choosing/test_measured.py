@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -76,6 +77,29 @@ def test_a_file_of_no_use_is_measured_anew(tmp_path: Path, content: bytes):
     kept.write_bytes(content)
     assert store(tmp_path).rows([ONE], trying)[0].batch_ms == {1: 2.0}
     assert store(tmp_path).rows([ONE], trying)[0].batch_ms == {1: 2.0}
+
+
+def test_a_file_of_another_form_is_measured_anew(tmp_path: Path):
+    trying = Trying()
+    store(tmp_path).rows([ONE], trying)
+    (kept,) = (tmp_path / "measured").glob("*.json")
+    kept.write_text(re.sub(r'"form": *\d+', '"form": 0', kept.read_text()))
+    assert store(tmp_path).rows([ONE], trying)[0].batch_ms == {1: 2.0}
+
+
+def test_what_is_measured_again_takes_the_place_of_what_was_kept(tmp_path: Path):
+    trying = Trying()
+    for _ in range(3):
+        store(tmp_path).keep(trying([ONE]))
+    (kept,) = (tmp_path / "measured").glob("*.json")
+    assert kept.read_text().count('"openvino"') == 1
+    assert store(tmp_path).rows([ONE], trying)[0].batch_ms == {1: 3.0}
+
+
+def test_an_image_costs_what_it_does_in_the_largest_batch_that_may_be():
+    measured = Measured(ONE, {1: 4.0, 8: 8.0}, {1: 9.0, 8: 8.0})
+    assert measured.cost(8) == 1.0
+    assert measured.cost(4) == 6.0  # the geometric mean of 4 ms and 9 ms of CPU
 
 
 def test_of_workers_that_start_at_once_one_measures(tmp_path: Path):

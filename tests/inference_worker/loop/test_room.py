@@ -17,6 +17,17 @@ def test_reading_ends_when_as_many_records_are_in_hand_as_there_may_be():
     assert room.left == 1
 
 
+def test_a_partition_that_comes_back_is_held_up_no_more():
+    room = Room(max_records=10, max_bytes=1e9)
+    for _ in range(8):
+        room.take(0, 0)
+    assert room.held_up([0, 1, 2, 3]) == {0}
+    room.forget(0)
+    for _ in range(2):  # as much as keeps one held up that is
+        room.take(0, 0)
+    assert room.held_up([0, 1, 2, 3]) == frozenset()
+
+
 def test_large_pictures_end_it_sooner():
     room = Room(max_records=1_000, max_bytes=1e6)
     for _ in range(4):
