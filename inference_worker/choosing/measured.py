@@ -94,11 +94,11 @@ class MeasuredStore:
         Several processes that start at once wait for the first one's. Raises OSError where the
         folder can't be written: then nothing is measured.
         """
-        if kept := self._find(wanted):
+        if kept := self.kept(wanted):
             return kept
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with _locked(self._path.with_suffix(".lock")):
-            if kept := self._find(wanted):
+            if kept := self.kept(wanted):
                 return kept
             found = measure(wanted)
             self._add(found)
@@ -114,7 +114,8 @@ class MeasuredStore:
         plans = {one.plan for one in found}
         self._write([*(one for one in self._read() if one.plan not in plans), *found])
 
-    def _find(self, wanted: Sequence[Plan]) -> list[Measured]:
+    def kept(self, wanted: Sequence[Plan]) -> list[Measured]:
+        """Nothing, where one of them was not measured."""
         kept = {one.plan: one for one in self._read()}
         return [kept[plan] for plan in wanted] if all(plan in kept for plan in wanted) else []
 

@@ -102,8 +102,11 @@ def _reference(
 
 
 def _parent(folder: Path) -> str | None:
-    """The model that an earlier reference is of."""
-    return read_reference(folder).of or None
+    """The model that an earlier reference is of; None: none can be read."""
+    try:
+        return read_reference(folder).of or None
+    except UserError:
+        return None
 
 
 def _tell(reference: Reference, checks: Sequence[Check], apart: Sequence[int]) -> None:
