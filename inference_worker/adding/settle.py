@@ -53,7 +53,7 @@ def settle_format(
         good = good or (insisted if len(insisted) == 1 else [])
     good = _most_decoded(good)
     if len(good) != 1:
-        raise UserError(_unsettled(graph, tried, good, outputs, (labels, wishes)))
+        raise UserError(_unsettled(graph, tried, good, outputs, (len(labels), wishes)))
     (chosen,) = good
     _ask(graph, chosen.candidate, tuple(doubts(graph, chosen.candidate, inputs, labels, wishes)))
     more = tuple(described(chosen.candidate))
