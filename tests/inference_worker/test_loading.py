@@ -103,6 +103,12 @@ def test_wrong_settings_are_refused(wrong: dict[str, object]):
         InferSettings.model_validate(wrong)
 
 
+def test_a_batch_must_have_room_in_what_is_held():
+    with pytest.raises(ValidationError, match=r"max_in_flight \(4\) must not be below max_batch"):
+        InferSettings(max_batch=5, max_in_flight=4)
+    assert InferSettings(max_batch=5, max_in_flight=5).max_batch == 5
+
+
 def test_every_setting_says_what_it_is_for():
     assert all(field.description for field in InferSettings.model_fields.values())
 

@@ -201,7 +201,7 @@ def test_closing_waits_for_what_is_being_loaded(folder: Path):
     around = Surroundings(settings_of(folder))
     around.may_load.clear()
     around.hangups = 1
-    around.look()
+    assert around.swap.look() is None
     closing = threading.Thread(target=around.swap.close)
     closing.start()
     assert closing.is_alive()
