@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import logging
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +20,8 @@ import msgspec
 
 from inference_worker.choosing.cores import cores
 from inference_worker.choosing.plans import Plan
+
+logger = logging.getLogger(__name__)
 
 _FORM = 1  # of the file; another one's is measured anew
 _PACKAGES = ("openvino", "onnxruntime", "onnxruntime-gpu")
@@ -137,5 +140,9 @@ class MeasuredStore:
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logger.info("another process is trying the ways to run the model: waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
