@@ -27,8 +27,9 @@ from inference_worker.admission import admit, synthetic_pictures
 from inference_worker.choosing.measured import Measured, best
 from inference_worker.choosing.measuring import measure
 from inference_worker.choosing.plans import FLOAT32
+from inference_worker.choosing.telling import choice_line
 from inference_worker.detector import Detector
-from inference_worker.loading import Opener, choice_line
+from inference_worker.loading import Opener
 from inference_worker.settings import InferSettings
 from inference_worker.store import Store
 from onehertz.assets import fetch_one, path_of

@@ -20,6 +20,7 @@ from inference_worker.backends.compiled import prune
 from inference_worker.choosing.measured import Measured, MeasuredStore, best, this_processor
 from inference_worker.choosing.measuring import measure
 from inference_worker.choosing.plans import Plan, plans
+from inference_worker.choosing.telling import choice_reason
 from inference_worker.detector import Detector
 from inference_worker.manifest import Manifest
 from inference_worker.settings import InferSettings
@@ -50,6 +51,7 @@ class Opener:
         self.reference = read_reference(store.folder(settings.model), frames_path)
         self.opened: Plan | None = None  # the last one
         self._refused: dict[Plan, str] = {}  # why
+        self.why = ""  # it was chosen
 
     def open(self, plan: Plan, batch_ms: dict[int, float] | None = None) -> Detector:
         """Raises UserError if the engine can't do it."""
@@ -71,8 +73,9 @@ class Opener:
         rows = self._rows(self.cache) if self.cache and len(self.plans) > 1 else []
         chosen = best(rows, most)
         if chosen is None:  # nothing was measured; or all have failed, and the first says why
+            self.why = "as set" if len(self.plans) == 1 else "not measured here"
             return self.open(first)
-        logger.info("%s", choice_line(self.settings.model, chosen, rows, most))
+        self.why = choice_reason(chosen, rows, most)
         return self.open(chosen.plan, chosen.batch_ms)
 
     def refuse(self, error: NotFit) -> bool:
@@ -86,6 +89,13 @@ class Opener:
         """What was opened last is fit: later starts need not try what was refused before it."""
         if self.cache is not None and self._refused:
             self.measured_store(self.cache).keep(self._rows(self.cache))
+
+    def remembered(self) -> Plan | None:
+        """What `choose` takes without measuring, opening nothing; None: it would measure."""
+        if self.cache is None or len(self.plans) == 1:
+            return self.plans[0]
+        chosen = best(self.measured_store(self.cache).kept(self.plans), self.settings.max_batch)
+        return chosen.plan if chosen else None
 
     def judge(self, detector: Detector) -> str:
         """Why fewer bits than float32 are not to be used; empty: they pass."""
@@ -139,7 +149,7 @@ def load_detector(
     opener = Opener(settings, asset_path, frames_path, cache)
     detector, verdict = _admitted(opener, previous_images_per_s)
     detector.images_per_s = verdict.images_per_s
-    _tell(detector, verdict)
+    _tell(opener, detector, verdict)
     if opener.cache is not None:
         prune(opener.cache, time.time())
     return detector
@@ -166,14 +176,13 @@ def _admitted(opener: Opener, previous: Previous) -> tuple[Detector, Verdict]:
             return detector, verdict
 
 
-def _tell(detector: Detector, verdict: Verdict) -> None:
+def _tell(opener: Opener, detector: Detector, verdict: Verdict) -> None:
     logger.info(
-        "%s serves on %s (%s, %s) in batches of up to %d%s%s",
+        "%s serves on %s, in batches of up to %d: %s%s%s",
         detector.name,
-        detector.backend.name,
-        detector.backend.device,
-        detector.backend.precision,
+        opener.opened,
         detector.backend.max_batch,
+        opener.why,
         "" if verdict.repeats_bits else "; outputs depend a little on the batch, boxes hardly",
         f"; boxes not compared with a reference: {verdict.without_reference}"
         if verdict.without_reference
@@ -185,25 +194,6 @@ def model_files(settings: InferSettings) -> list[Path]:
     """All files of the user's model, wherever it lies; what comes with onehertz never changes."""
     folders = [root / settings.model for root in settings.model_folders]
     return [path for folder in folders for path in sorted(folder.glob("*"))]
-
-
-def choice_line(model: str, chosen: Measured, rows: Sequence[Measured], max_batch: int) -> str:
-    """What is taken, and what the best of each other engine and precision would have cost."""
-    cost = chosen.cost(max_batch)
-    ranked = sorted((one for one in rows if one.batch_ms), key=lambda one: one.cost(max_batch))
-    rivals = {(one.plan.engine, one.plan.precision): one for one in reversed(ranked)}
-    rivals.pop((chosen.plan.engine, chosen.plan.precision))
-    against = [
-        f"; {engine} {precision} takes {one.cost(max_batch) / cost:.2f} times as long"
-        + (f" and is refused ({one.refusal})" if one.refusal else "")
-        for (engine, precision), one in rivals.items()
-    ]
-    size = max(chosen.batch_ms)
-    per_image = chosen.batch_ms[size] / size, chosen.batch_cpu_ms[size] / size
-    return (
-        f"{model} runs on {chosen.plan}: {per_image[0]:.1f} ms an image,"
-        f" {per_image[1]:.1f} ms of CPU{''.join(against)}"
-    )
 
 
 def _places(settings: InferSettings, manifest: Manifest) -> list[Place]:

@@ -6,8 +6,10 @@ the catalogue. The output formats are in `formats/`.
 
 from __future__ import annotations
 
+import difflib
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 import yaml
@@ -135,5 +137,14 @@ def _explain(error: msgspec.ValidationError) -> str:
     """`key: what is wrong`, from msgspec's `what is wrong - at `$.key``."""
     what, _, where = str(error).rpartition(" - at ")
     if not what:
-        return str(error)
-    return f"{where.strip('`').removeprefix('$').removeprefix('.')}: {what}"
+        return f"{error}{_meant(str(error))}"
+    return f"{where.strip('`').removeprefix('$').removeprefix('.')}: {what}{_meant(what)}"
+
+
+def _meant(what: str) -> str:
+    """The key that somebody may have meant by one that there is not."""
+    found = re.search(r"unknown field `(.+)`", what)
+    structs = (Manifest, Weights, Part, Input, Letterbox, Given, Nms, *get_args(Output))
+    keys = {key for struct in structs for key in struct.__struct_fields__}
+    near = difflib.get_close_matches(found[1], keys, n=1) if found else []
+    return f"; did you mean `{near[0]}`?" if near else ""

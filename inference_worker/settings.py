@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from inference_worker.choosing.cores import cores
 from runtime.settings import Section
@@ -74,6 +74,15 @@ class InferSettings(Section):
     score_threshold: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         default=None, description="Least score of a detection; empty: the model's own."
     )
+
+    @model_validator(mode="after")
+    def _a_batch_has_room(self) -> Self:
+        if self.max_in_flight < self.max_batch:
+            raise ValueError(
+                f"max_in_flight ({self.max_in_flight}) must not be below max_batch"
+                f" ({self.max_batch}): no batch could get full"
+            )
+        return self
 
     @property
     def engine_threads(self) -> int:

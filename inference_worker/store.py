@@ -70,6 +70,9 @@ class Store:
         """Where the model is. Raises UserError if there is none of this name."""
         names = self.names()
         if name not in names:
+            for folder in (root / name for root in self._folders if Path(name).name == name):
+                if folder.is_dir():
+                    raise UserError(f"{folder}: has no {MANIFEST} that can be read: is no model")
             near = difflib.get_close_matches(name, names, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}"
             absent = [str(root) for root in self._folders if not root.is_dir()]

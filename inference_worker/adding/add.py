@@ -17,6 +17,7 @@ from inference_worker.backends.base import Backend
 from inference_worker.loading import Opener, open_detector
 from inference_worker.preprocess import Image
 from inference_worker.settings import InferSettings
+from inference_worker.store import AssetPath
 from runtime.errors import UserError
 
 
@@ -29,6 +30,7 @@ class Added:
     verdict: Verdict
     only_single: str  # why it can't be run in batches though it says so; empty: it can
     left_out: Mapping[str, str]  # engines that `auto` will not take, and why
+    reference: Reference  # what it was compared with
 
 
 def add_model(
@@ -38,20 +40,24 @@ def add_model(
     *,
     replace: bool = False,
     pictures: Sequence[Image] = (),
+    against: str | None = None,
+    asset_path: AssetPath | None = None,
 ) -> Added:
     """Write `root / name` with copies of the weights, tested with an engine of the settings.
 
-    What the model sees on `pictures` is kept with it, to be compared with at every start. A graph
-    that fails in batches and not alone gets `max_batch: 1` in its manifest; an engine that fails
-    before the one that passes gets into `not_on`. Raises UserError, and leaves nothing behind, if
-    it is fit to serve on none.
+    What the model sees on `pictures`, or what the model `against` sees, is kept with it, to be
+    compared with at every start. `asset_path`: for the weights of that one. A graph that fails in
+    batches and not alone gets `max_batch: 1` in its manifest; an engine that fails before the one
+    that passes gets into `not_on`. Raises UserError, and leaves nothing behind, if it is fit to
+    serve on none.
     """
     manifest = proposal.manifest
     with new_folder(root, manifest.name, replace=replace) as folder:
         write_model(folder, manifest, proposal.graph.weights)
+        others = settings.model_folders if against else None
         chosen = {"model": manifest.name, "model_folders": (folder.parent,)}
         settings = settings.model_copy(update=chosen)
-        reference = reference_for(settings, _no_asset, pictures)
+        reference = reference_for(settings, asset_path or _no_asset, pictures, against, others)
         if reference.pictures:
             write_reference(folder, reference)
         added = _first_fit(root / manifest.name, settings, reference)
@@ -72,7 +78,8 @@ def _first_fit(folder: Path, settings: InferSettings, reference: Reference) -> A
         except UserError as error:
             refusals[engine] = error
             continue
-        return Added(folder, *tried, {name: _why(error) for name, error in refusals.items()})
+        left_out = {name: _why(error) for name, error in refusals.items()}
+        return Added(folder, *tried, left_out, reference)
     raise next(iter(refusals.values()))
 
 

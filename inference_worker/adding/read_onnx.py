@@ -27,6 +27,7 @@ _TYPES = {
 }
 # What it says, and what that means.
 _NO_OPERATOR = re.compile(r"(?:Fatal error: |No Op registered for )([\w.:]+)")
+_BROKEN = re.compile(r"INVALID_PROTOBUF|No graph was found in the protobuf")
 _NEWER = re.compile(r"Opset \d+ is under development|Unsupported model IR version")
 
 
@@ -90,6 +91,8 @@ def _why(error: Exception) -> str:
     if (found := _NO_OPERATOR.search(text)) is not None:
         hint = "export the model without its NMS" if "NMS" in found[1] else "export it without"
         return f"it has no operator {found[1]!r}; {hint}, or for another opset"
+    if _BROKEN.search(text):
+        return "it is no ONNX, or not a whole one; copy or export it again"
     if _NEWER.search(text):
         return f"it is made for a newer ONNX than {ort.__version__}; export it with an older opset"
     return first_line(error)

@@ -53,7 +53,7 @@ def settle_format(
         good = good or (insisted if len(insisted) == 1 else [])
     good = _most_decoded(good)
     if len(good) != 1:
-        raise UserError(_unsettled(graph, tried, good, outputs, wishes))
+        raise UserError(_unsettled(graph, tried, good, outputs, (len(labels), wishes)))
     (chosen,) = good
     _ask(graph, chosen.candidate, tuple(doubts(graph, chosen.candidate, inputs, labels, wishes)))
     more = tuple(described(chosen.candidate))
@@ -122,9 +122,17 @@ def _most_decoded(good: list[_Tried]) -> list[_Tried]:
 
 
 def _unsettled(
-    graph: Graph, tried: Sequence[_Tried], good: Sequence[_Tried], outputs: str, wishes: Wishes
+    graph: Graph,
+    tried: Sequence[_Tried],
+    good: Sequence[_Tried],
+    outputs: str,
+    given: tuple[int, Wishes],
 ) -> str:
+    labels, wishes = given
     lines = [f"  {one.candidate.name}: {_text(one)}" for one in tried]
+    if not good and tried and all(one.candidate.classes not in (None, labels) for one in tried):
+        what = f"fits no known format with {labels} labels; look at --labels"
+        return "\n".join([f"{graph.path}: {what}", *lines, f"  its outputs: {outputs}"])
     what = "fits none of the known formats" if not good else "fits several formats"
     ask = "" if wishes.format else "; say which it is by --format, if you know"
     if good:

@@ -71,12 +71,17 @@ def reference_for(
     asset_path: AssetPath,
     pictures: Sequence[Image],
     against: str | None = None,
+    folders: tuple[Path, ...] | None = None,
 ) -> Reference:
     """What `against` (None: the model itself) sees on the pictures, on the reference engine.
 
-    Raises UserError if there is no such model, or it fails on a picture.
+    `folders`: where `against` is, if not where the model is. Raises UserError if there is no such
+    model, or it fails on a picture.
     """
-    judge = settings.model_copy(update={"model": against or settings.model})
+    found_in = settings.model_folders if folders is None else folders
+    judge = settings.model_copy(
+        update={"model": against or settings.model, "model_folders": found_in}
+    )
     detector = reference_detector(judge, asset_path)
     suffixes = READS["openvino"]
     weights = Store(asset_path, settings.model_folders).model(settings.model, suffixes).weights

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def video_frames(path: Path, count: int) -> list[tuple[int, Image]]:
 
     Raises UserError if it can't be decoded.
     """
-    clip = cv2.VideoCapture(str(path))
+    clip = _opened(path)
     try:
         total = int(clip.get(cv2.CAP_PROP_FRAME_COUNT))
         wanted = {int((place + 0.5) * total / count) for place in range(count)}
@@ -68,7 +69,7 @@ def video_frames(path: Path, count: int) -> list[tuple[int, Image]]:
 
 def numbered_frames(path: Path, numbers: tuple[int, ...]) -> list[Image]:
     """These frames of a video, in rising order. Raises UserError if one of them isn't there."""
-    clip = cv2.VideoCapture(str(path))
+    clip = _opened(path)
     taken = []
     try:
         for at, frame in _frames(clip):
@@ -103,6 +104,12 @@ def _read(path: Path) -> Image:
     if picture is None:
         raise UserError(f"{path}: can't be read as a picture")
     return small(np.asarray(picture, dtype=np.uint8))
+
+
+def _opened(path: Path) -> cv2.VideoCapture:
+    # Read once, at the first video: FFmpeg's own complaints tell nobody what to do.
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    return cv2.VideoCapture(str(path))
 
 
 def _frames(clip: cv2.VideoCapture) -> Iterator[tuple[int, Image]]:

@@ -148,7 +148,9 @@ def read_reference(folder: Path, asset_path: Callable[[str], Path] | None = None
     except FileNotFoundError:
         return NO_REFERENCE
     except (OSError, msgspec.DecodeError) as error:
-        raise UserError(f"{path}: {error}; make it anew: onehertz models check --renew") from error
+        raise UserError(
+            f"{path}: {error}; make it anew: onehertz models check {folder.name} --renew"
+        ) from error
     if not (assets := sorted({kept.asset for kept in file.pictures if kept.asset})):
         known = tuple(Known(_read(folder, kept), kept.boxes) for kept in file.pictures)
         absent = "" if known else "it was made without known frames"
@@ -188,7 +190,7 @@ def _read(folder: Path, kept: _Kept) -> Image:
     if _sha256(data) != kept.sha256:
         raise UserError(
             f"{path}: is not the picture that {folder / REFERENCE} was made with;"
-            " make it anew: onehertz models check --renew"
+            f" make it anew: onehertz models check {folder.name} --renew"
         )
     picture = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR)
     return np.asarray(picture, dtype=np.uint8)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import logging
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +20,8 @@ import msgspec
 
 from inference_worker.choosing.cores import cores
 from inference_worker.choosing.plans import Plan
+
+logger = logging.getLogger(__name__)
 
 _FORM = 1  # of the file; another one's is measured anew
 _PACKAGES = ("openvino", "onnxruntime", "onnxruntime-gpu")
@@ -94,11 +97,11 @@ class MeasuredStore:
         Several processes that start at once wait for the first one's. Raises OSError where the
         folder can't be written: then nothing is measured.
         """
-        if kept := self._find(wanted):
+        if kept := self.kept(wanted):
             return kept
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with _locked(self._path.with_suffix(".lock")):
-            if kept := self._find(wanted):
+            if kept := self.kept(wanted):
                 return kept
             found = measure(wanted)
             self._add(found)
@@ -114,7 +117,8 @@ class MeasuredStore:
         plans = {one.plan for one in found}
         self._write([*(one for one in self._read() if one.plan not in plans), *found])
 
-    def _find(self, wanted: Sequence[Plan]) -> list[Measured]:
+    def kept(self, wanted: Sequence[Plan]) -> list[Measured]:
+        """Nothing, where one of them was not measured."""
         kept = {one.plan: one for one in self._read()}
         return [kept[plan] for plan in wanted] if all(plan in kept for plan in wanted) else []
 
@@ -136,5 +140,9 @@ class MeasuredStore:
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logger.info("another process is trying the ways to run the model: waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield

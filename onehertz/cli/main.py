@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import logging
+import signal
 import sys
+from types import FrameType
 from typing import Any
 
 import click
@@ -81,25 +83,52 @@ def cli() -> None:
     nothing."""
 
 
+class _CtrlC:
+    """Whether somebody has pressed it: an extension that is being loaded then makes an ImportError
+    of the KeyboardInterrupt, and others what they like.
+    """
+
+    def __init__(self) -> None:
+        self.pressed = False
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored
+            signal.signal(signal.SIGINT, self._press)
+
+    def _press(self, number: int, frame: FrameType | None) -> None:
+        self.pressed = True
+        signal.default_int_handler(number, frame)
+
+
 def main() -> None:
     """Entry point: 0 good, 1 the answer is no or it failed, 2 wrong usage or configuration."""
+    ctrl_c = _CtrlC()
     try:
-        code = cli.main(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    except click.exceptions.Abort:
+        code = _run()
+    except (Exception, KeyboardInterrupt):
+        if not ctrl_c.pressed:
+            raise
         code = EXIT_FAILED
-    except ModuleNotFoundError as error:
-        name = sys.argv[1] if len(sys.argv) > 1 else ""
-        code = _tell(_missing(name, _COMMANDS.get(name, ("", "", None))[2], error))
-    except UserError as error:
-        code = _tell(error)
-    except FatalError as error:
-        sys.stderr.write(f"onehertz: {error}\n")
-        code = EXIT_FAILED
+    if ctrl_c.pressed and code == EXIT_FAILED:
+        sys.stderr.write("onehertz: stopped by Ctrl-C before it was done\n")
     logging.shutdown()
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _run() -> object:
+    try:
+        return cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.exceptions.Abort:
+        return EXIT_FAILED
+    except ModuleNotFoundError as error:
+        name = sys.argv[1] if len(sys.argv) > 1 else ""
+        return _tell(_missing(name, _COMMANDS.get(name, ("", "", None))[2], error))
+    except UserError as error:
+        return _tell(error)
+    except FatalError as error:
+        sys.stderr.write(f"onehertz: {error}\n")
+        return EXIT_FAILED
 
 
 def _tell(error: UserError) -> int:

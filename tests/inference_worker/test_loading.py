@@ -33,9 +33,9 @@ def test_the_default_settings_load_the_default_detector(
     assert detector.name == "ssd-mobilenet-v2"
     assert detector.backend.max_batch == 2
     assert caplog.messages == [
-        "ssd-mobilenet-v2 serves on openvino (cpu, float32) in batches of up to 2; boxes not"
-        " compared with a reference: the known frames of asset bikes are not here: assets are not"
-        " looked for here"
+        "ssd-mobilenet-v2 serves on openvino (cpu, float32), 1 thread, batches as one, in batches"
+        " of up to 2: not measured here; boxes not compared with a reference: the known frames of"
+        " asset bikes are not here: assets are not looked for here"
     ]
 
 
@@ -48,7 +48,8 @@ def test_a_worker_compares_with_the_packaged_reference_where_its_frames_are_here
     with caplog.at_level(logging.INFO, "inference_worker.loading"):
         load_detector(settings, lambda _: real_weights, assets.need)
     assert caplog.messages == [
-        "ssd-mobilenet-v2 serves on openvino (cpu, float32) in batches of up to 1"
+        "ssd-mobilenet-v2 serves on openvino (cpu, float32), 1 thread, batches as one, in batches"
+        " of up to 1: not measured here"
     ]
 
 
@@ -102,6 +103,12 @@ def test_wrong_settings_are_refused(wrong: dict[str, object]):
         InferSettings.model_validate(wrong)
 
 
+def test_a_batch_must_have_room_in_what_is_held():
+    with pytest.raises(ValidationError, match=r"max_in_flight \(4\) must not be below max_batch"):
+        InferSettings(max_batch=5, max_in_flight=4)
+    assert InferSettings(max_batch=5, max_in_flight=5).max_batch == 5
+
+
 def test_every_setting_says_what_it_is_for():
     assert all(field.description for field in InferSettings.model_fields.values())
 
@@ -117,8 +124,9 @@ def test_the_way_measured_to_be_best_serves_and_is_told_once_with_its_reasons(
     settings = own_model(tmp_path / "models")
     with caplog.at_level(logging.INFO, "inference_worker.loading"):
         detector = load_detector(settings, no_assets, cache=tmp_path / "cache")
-    (chosen,) = [line for line in caplog.messages if " runs on " in line]
-    assert chosen.startswith(f"mine runs on {detector.backend.name} (cpu, float32), 1 thread, ")
+    (chosen,) = [line for line in caplog.messages if " serves on " in line]
+    assert chosen.startswith(f"mine serves on {detector.backend.name} (cpu, float32), 1 thread, ")
+    assert "in batches of up to 2: " in chosen
     assert "ms an image" in chosen
     assert "times as long" in chosen
     assert detector.batch_ms is not None
@@ -135,6 +143,16 @@ def test_a_second_start_takes_what_the_first_one_measured(
     assert not [line for line in caplog.messages if line.startswith("trying")]
     assert second.batch_ms == first.batch_ms
     assert second.backend.name == first.backend.name
+
+
+def test_what_would_serve_is_known_without_opening_it_once_it_was_measured(tmp_path: Path):
+    settings, cache = own_model(tmp_path / "models"), tmp_path / "cache"
+    assert Opener(settings, no_assets, cache=cache).remembered() is None
+    opener = Opener(settings, no_assets, cache=cache)
+    opener.choose()
+    again = Opener(settings, no_assets, cache=cache)
+    assert again.remembered() == opener.opened
+    assert again.opened is None
 
 
 def test_settings_that_leave_no_choice_are_taken_unmeasured(tmp_path: Path):

@@ -65,6 +65,14 @@ def test_the_default_detector_is_what_its_manifest_says():
         ({"output__anchors__strides": [16]}, "output.anchors.strides: Expected `array` of length"),
         ({"nms": None}, "`nms` is missing: this output format gives an object several boxes"),
         ({"max_batch": 0}, "max_batch: Expected `int` >= 1"),
+        (
+            {"input__color": "rgb"},
+            "input: Object contains unknown field `color`; did you mean `colour`?",
+        ),
+        (
+            {"score_treshold": 0.5},
+            "Object contains unknown field `score_treshold`; did you mean `score_threshold`?",
+        ),
         ({"input__dtype": "int8"}, "input.dtype: Invalid enum value 'int8'"),
         (
             {"output": {"format": "nanodet", "scores": ["a"], "distances": ["b", "c"]}},

@@ -83,3 +83,11 @@ def test_an_unknown_model_is_an_error_with_a_hint(name: str, hint: str):
 
 def test_the_packaged_folder_is_there():
     assert (packaged_models() / "ssd-mobilenet-v2" / "manifest.yaml").is_file()
+
+
+def test_a_folder_without_a_manifest_is_named(tmp_path: Path):
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(
+        UserError, match=r"mine: has no manifest\.yaml that can be read: is no model"
+    ):
+        Store(no_assets, [tmp_path]).folder("mine")

@@ -15,6 +15,8 @@ from inference_worker.adding.habits import FEEDINGS
 from inference_worker.adding.propose import Proposal, propose
 from inference_worker.adding.recognise import FORMATS
 from inference_worker.adding.wishes import Wishes
+from inference_worker.store import Store
+from onehertz.assets import fetch_one
 from onehertz.cli.models.known_frames import known_frames
 from onehertz.cli.models.wording import compared, passed
 from onehertz.cli.options import with_settings
@@ -128,6 +130,11 @@ class _Anchors(click.ParamType):
     type=click.Path(exists=True, path_type=Path),
     help="Folder of pictures, or a video, with objects of its kind; default: a street's.",
 )
+@click.option(
+    "--against",
+    metavar="NAME",
+    help="Let it in only if it sees what this model sees, say the float form of an INT8 one.",
+)
 @click.option("--replace", is_flag=True, help="Instead of a model of this name in that folder.")
 @click.option("--dry-run", is_flag=True, help="Print the manifest, write nothing.")
 def add(
@@ -135,6 +142,7 @@ def add(
     file: Path,
     root: Path | None,
     frames: Path | None,
+    against: str | None,
     replace: bool,
     dry_run: bool,
     **wishes: object,
@@ -146,9 +154,15 @@ def add(
     Says what it rests on, and what it assumes because no graph can tell. Where the outputs fit
     several formats or none it says what it saw, writes nothing and ends with exit code 2.
     """
+    store = Store(fetch_one, settings.infer.model_folders)
+    expected = None if against is None else store.manifest(against).labels  # before engines
     pictures = known_frames(frames)
+    if against is not None and not pictures:
+        raise UserError(f"--against {against}: needs pictures to compare on: say --frames")
     said = Wishes(**wishes)  # type: ignore[arg-type] # as click has checked them
     proposal = propose(file, said, pictures)
+    if expected is not None and set(expected) != set(proposal.manifest.labels):
+        raise UserError(f"--against {against}: has other labels than {file}: can't be compared")
     if dry_run:
         click.echo(manifest_text(proposal.manifest), nl=False)
         _explain(proposal, to_stderr=True)
@@ -158,9 +172,10 @@ def add(
     if root is None and not folders:
         raise UserError("infer.model_folders is empty: name one there, or say --to FOLDER")
     added = add_model(
-        proposal, root or folders[0], settings.infer, replace=replace, pictures=pictures
-    )
-    _tell(added, root)
+        proposal, root or folders[0], settings.infer,
+        replace=replace, pictures=pictures, against=against, asset_path=fetch_one,
+    )  # fmt: skip
+    _tell(added, root, against)
 
 
 def _explain(proposal: Proposal, *, to_stderr: bool = False) -> None:
@@ -175,7 +190,7 @@ def _explain(proposal: Proposal, *, to_stderr: bool = False) -> None:
     paragraph("against this format, on which you insist:", proposal.objections)
 
 
-def _tell(added: Added, root: Path | None) -> None:
+def _tell(added: Added, root: Path | None, against: str | None) -> None:
     backend = added.backend
     click.echo(
         f"tested: {backend.name} ({backend.device}, {backend.precision}), {passed(added.verdict)}"
@@ -187,7 +202,12 @@ def _tell(added: Added, root: Path | None) -> None:
     if added.verdict.parity is None:
         click.echo(f"  boxes not compared with a reference: {added.verdict.without_reference}")
     else:
-        click.echo(f"  {compared(added.verdict.parity)}")
+        click.echo(f"  {compared(added.verdict.parity)}; seen by {added.reference.of}")
+    if added.reference.arithmetic == "int8" and against is None:
+        click.echo(
+            "  it is INT8, and was compared with itself only: whether it sees what its float form"
+            " does is not known; add that too, and this one with --against NAME"
+        )
     name = added.folder.name
     click.echo(f"written: {added.folder}")
     setting = f" --set 'infer.model_folders=[{root}]'" if root is not None else ""

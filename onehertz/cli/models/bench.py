@@ -16,7 +16,8 @@ from rich.table import Table
 from inference_worker.choosing.measured import Measured, best
 from inference_worker.choosing.measuring import SIZES, measure
 from inference_worker.choosing.plans import Plan
-from inference_worker.loading import Opener, choice_line
+from inference_worker.choosing.telling import choice_line
+from inference_worker.loading import Opener
 from inference_worker.settings import InferSettings
 from onehertz.assets import fetch_one, path_of, user_cache
 from onehertz.cli.models.bench_plot import write_plot

@@ -12,7 +12,7 @@ import click
 from inference_worker.admission import NO_REFERENCE, Reference
 from inference_worker.admission.checking import Check, check, disagreements, reference_for
 from inference_worker.admission.parity import Parity
-from inference_worker.admission.reference import read_reference, write_reference
+from inference_worker.admission.reference import REFERENCE, read_reference, write_reference
 from inference_worker.settings import InferSettings
 from inference_worker.store import Store
 from onehertz.assets import fetch_one, path_of
@@ -84,6 +84,8 @@ def _reference(
 ) -> Reference:
     """Raises UserError if the model that it is to be of isn't there."""
     folder = store.folder(settings.model)
+    if renew:
+        _drop_unreadable(folder)
     kept = NO_REFERENCE if renew else read_reference(folder, path_of)
     if kept.pictures and against is None and frames is None:
         return kept
@@ -104,6 +106,14 @@ def _reference(
 def _parent(folder: Path) -> str | None:
     """The model that an earlier reference is of."""
     return read_reference(folder).of or None
+
+
+def _drop_unreadable(folder: Path) -> None:
+    """A reference that is to be made anew and that stops the model from being opened."""
+    try:
+        read_reference(folder)
+    except UserError:
+        (folder / REFERENCE).unlink()
 
 
 def _tell(reference: Reference, checks: Sequence[Check], apart: Sequence[int]) -> None:

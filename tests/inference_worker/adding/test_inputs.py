@@ -96,6 +96,8 @@ def test_a_file_that_is_no_model_is_an_error_that_names_it(
         ("a.pt", b"", "is a checkpoint of PyTorch; export it"),
         ("a.engine", b"", "bring the ONNX it was made of"),
         ("a.docx", b"", r"can't be read; these can: \.onnx, \.tflite, \.pb"),
+        ("a.onnx", b"no model", "it is no ONNX, or not a whole one; copy or export it again"),
+        ("a.onnx", b"", "it is no ONNX, or not a whole one; copy or export it again"),
         ("a.onnx", b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         ("a.xml", b"<net/>", r"its weights, a\.bin, are not beside it"),
         ("a.tflite", b"no model", "OpenVINO can't read this file: ."),

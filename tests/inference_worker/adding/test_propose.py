@@ -123,7 +123,7 @@ def test_labels_that_are_too_many_or_too_few_are_refused_with_the_right_number(
     saved: Saved, wishes: Wished, name: str
 ):
     said = refusal(saved(graph_of(name)), wishes(labels="coco"))
-    assert "fits none of the known formats" in said
+    assert "fits no known format with 80 labels; look at --labels" in said
     assert f"  {name}: " in said
     assert "--labels would have to name 3 classes, and names 80" in said
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ import pytest
 
 from inference_worker.choosing.measured import Measured, MeasuredStore, this_processor
 from inference_worker.choosing.plans import Plan
+from tests.waiting import eventually
 
 ONE = Plan("openvino", "cpu", "float32", 2, 0)
 OTHER = Plan("onnxruntime", "cpu", "float32", 2, 0)
@@ -117,6 +119,26 @@ def test_of_workers_that_start_at_once_one_measures(tmp_path: Path):
         worker.join()
     assert len(trying.asked) == 1
     assert rows == [rows[0]] * 4
+
+
+def test_who_waits_for_another_process_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    trying, inside = Trying(), threading.Event()
+
+    def slowly(wanted: Sequence[Plan]) -> list[Measured]:
+        inside.set()
+        eventually(lambda: bool(caplog.messages), 10.0)
+        return trying(wanted)
+
+    first = threading.Thread(target=lambda: store(tmp_path).rows([ONE], slowly))
+    with caplog.at_level(logging.INFO, "inference_worker.choosing.measured"):
+        first.start()
+        assert inside.wait(10.0)
+        store(tmp_path).rows([ONE], trying)
+    first.join()
+    assert caplog.messages == [
+        "another process is trying the ways to run the model: waiting for it"
+    ]
+    assert len(trying.asked) == 1
 
 
 def test_a_folder_that_cannot_be_written_is_an_os_error_before_anything_is_tried(tmp_path: Path):

@@ -197,6 +197,21 @@ def test_while_one_is_loaded_the_worker_goes_on(folder: Path):
     assert isinstance(around.outcome(), Loaded)
 
 
+def test_closing_waits_for_what_is_being_loaded(folder: Path):
+    around = Surroundings(settings_of(folder))
+    around.may_load.clear()
+    around.hangups = 1
+    assert around.swap.look() is None
+    closing = threading.Thread(target=around.swap.close)
+    closing.start()
+    assert closing.is_alive()
+    assert "load a model" in thread_names()
+    around.may_load.set()
+    closing.join(10.0)
+    assert not closing.is_alive()
+    assert "load a model" not in thread_names()
+
+
 def test_a_file_that_comes_and_goes_between_two_looks_is_no_change(tmp_path: Path):
     clock = Clock()
     watch = FileWatch(lambda: tmp_path.glob("*"), clock)

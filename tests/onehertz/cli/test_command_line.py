@@ -138,3 +138,24 @@ def test_topics_are_made_once_and_checked(run: Run, servers: HasKafka, tmp_path:
         admin = AdminClient({"bootstrap.servers": servers.bootstrap_servers})
         for future in admin.delete_topics([prefix + name for name in topics()]).values():
             future.exception()
+
+
+@pytest.mark.parametrize("becomes", ["raise", "raise ImportError('initialization failed')"])
+def test_ctrl_c_ends_a_command_with_one_line(becomes: str) -> None:
+    """Also where what is being loaded makes another error of it."""
+    script = f"""
+import os, signal
+from onehertz.cli import main as command_line
+def cli(**_):
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    except KeyboardInterrupt:
+        {becomes}
+command_line.cli.main = cli
+command_line.main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "onehertz: stopped by Ctrl-C before it was done\n"

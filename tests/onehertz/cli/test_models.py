@@ -86,16 +86,34 @@ def test_a_flag_with_a_wrong_value_is_wrong_usage(run: Run, onnx_file: Path, fla
     assert f"Invalid value for '{flag}'" in result.stderr
 
 
-def test_the_list_has_the_users_models_and_onehertzs(run: Run, onnx_file: Path):
+def test_the_list_has_the_users_models_and_onehertzs(
+    run: Run, onnx_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("ONEHERTZ_CACHE", str(tmp_path / "cache"))  # nothing was measured yet
     run("add", str(onnx_file), "--name", "mine")
     rows = [json.loads(line) for line in run("list", "--json").stdout.splitlines()]
     assert [(row["name"], row["format"], row["labels"], row["serves"]) for row in rows] == [
         ("mine", "yolov8", 3, False),
         ("ssd-mobilenet-v2", "ssd", 23, True),
     ]
+    assert [(row["reference"], row["runs_on"]) for row in rows] == [
+        (None, None),
+        ("ssd-mobilenet-v2", None),
+    ]
     lines = run("list").stdout.splitlines()
     assert lines[0].split() == ["mine", "yolov8", "64", "x", "48", "3", "labels", "NOASSERTION"]
     assert lines[1].strip() == str(Path(".onehertz/models/mine"))
+    assert lines[2].strip() == "no reference; not tried on this machine"
+
+
+def test_the_list_says_what_a_model_is_compared_with_and_how_it_runs(run: Run, mine: str):
+    one_way = ("backend=onnxruntime", "precision=float32", "streams=1")
+    settings = [part for one in one_way for part in ("--set", f"infer.{one}")]
+    row, _ = map(json.loads, run("list", "--json", *settings).stdout.splitlines())
+    runs_on = "onnxruntime (cpu, float32), 1 thread, 1 side by side"
+    assert (row["reference"], row["runs_on"]) == (mine, runs_on)
+    lines = run("list", *settings).stdout.splitlines()
+    assert lines[2].strip() == f"compared with mine; {runs_on}"
 
 
 def test_a_manifest_that_cannot_be_read_hides_no_other_model(run: Run, tmp_path: Path):
@@ -187,6 +205,61 @@ def test_a_manifest_that_was_changed_for_the_worse_is_noticed(run: Run, mine: st
     renewed = run("check", mine, "--renew", "--frames", str(tmp_path / "frames"))
     assert renewed.exit_code == 0, renewed.output
     assert run("check", mine).exit_code == 0
+
+
+def test_a_reference_that_cannot_be_read_is_renewed(run: Run, mine: str, tmp_path: Path):
+    (tmp_path / ".onehertz" / "models" / mine / "reference.json").write_text("{")
+    broken = run("check", mine)
+    assert f"make it anew: onehertz models check {mine} --renew" in str(broken.exception)
+    renewed = run("check", mine, "--renew", "--frames", str(tmp_path / "frames"))
+    assert renewed.exit_code == 0, renewed.output
+
+
+@pytest.fixture
+def blind(tmp_path: Path) -> Path:
+    """A graph that sees the things where `onnx_file` does, and takes each for another."""
+    path = tmp_path / "blind.onnx"
+    names = {"names": str([LABELS[1], LABELS[0], LABELS[2]])}
+    path.write_bytes(graph_of("yolov8", metadata=names).file())
+    return path
+
+
+@pytest.mark.parametrize("name", ["new", "mine"])
+def test_a_model_that_does_not_see_what_another_one_does_is_not_let_in(
+    run: Run, mine: str, blind: Path, frames: Path, tmp_path: Path, name: str
+):
+    models = tmp_path / ".onehertz" / "models"
+    before = {path: path.read_bytes() for path in models.rglob("*") if path.is_file()}
+    add = ("add", str(blind), "--name", name, "--frames", str(frames), "--replace")
+    refused = run(*add, "--against", mine)
+    assert "boxes that the reference sees on known frames (made by mine on" in str(
+        refused.exception
+    )
+    after = {path: path.read_bytes() for path in models.rglob("*") if path.is_file()}
+    assert after == before
+    assert run(*add).exit_code == 0  # nobody asked what it is to be like
+
+
+def test_a_model_that_sees_what_another_one_does_keeps_that_as_its_reference(
+    run: Run, mine: str, onnx_file: Path, frames: Path
+):
+    add = ("add", str(onnx_file), "--name", "same", "--frames", str(frames), "--against", mine)
+    added = run(*add)
+    assert added.exit_code == 0, added.output
+    assert "seen by mine" in added.stdout
+    assert json.loads(run("check", "same", "--json").stdout)["reference"]["of"] == mine
+
+
+def test_what_a_new_model_cannot_be_compared_with_is_said(
+    run: Run, mine: str, onnx_file: Path, frames: Path
+):
+    add = ("add", str(onnx_file), "--name", "new")
+    for more, complaint in (
+        (("--against", "zebra"), "no model is called 'zebra'"),
+        (("--against", mine), "needs pictures to compare on: say --frames"),
+        (("--against", "ssd-mobilenet-v2", "--frames", str(frames)), "has other labels than"),
+    ):
+        assert complaint in str(run(*add, *more).exception)
 
 
 def test_a_model_is_compared_with_another_one(
