@@ -2,7 +2,7 @@
 
     python -m tests.inference_worker.batching.batch_simulation
 
-prints what docs/models.md says of it.
+prints what docs/worker.md says of it.
 """
 
 from __future__ import annotations
