@@ -67,8 +67,8 @@ GaugeName = Literal[
     # Gauge: inferences that the next batch is of at most; a frame's tiles count each. Labels:
     # stage.
     "onehertz_batch_size",
-    # Gauge: 1 for the model that serves, 0 for those before. Labels: model, backend, device,
-    # precision, threads, streams (images side by side; 0: a batch as one).
+    # Gauge: 1 for the model that serves, 0 for those before; streams: images side by side, 0:
+    # batches as one. Labels: model, backend, device, precision, threads, streams.
     "onehertz_model_info",
     # Gauge: ticks on a producer's disk that the broker has not. Labels: stage.
     "onehertz_spooled_ticks",

@@ -145,6 +145,7 @@ def test_ctrl_c_ends_a_command_with_one_line(becomes: str) -> None:
     """Also where what is being loaded makes another error of it."""
     script = f"""
 import os, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 from onehertz.cli import main as command_line
 def cli(**_):
     try:
