@@ -48,7 +48,7 @@ def run(site: Site, rounds: int) -> list[Result]:
     """Images/s and CPU per image of each model, and its start."""
     models = {_DEFAULT: InferSettings()}
     if _FEMTO.exists():
-        models["deimv2-femto"] = _femto(site.folder / "models")
+        models["deimv2-femto"] = _femto(site.folder / "models-on-engines")
     else:
         site.say("engines: no ../shared/data here, so no deimv2-femto")
     found: list[Result] = []
