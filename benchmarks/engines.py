@@ -19,10 +19,8 @@ import onnxruntime as ort
 from benchmarks.method.metering import Stopwatch, Work, compared
 from benchmarks.method.pairing import Pair, interleaved
 from benchmarks.method.results import Result, result
+from benchmarks.method.shared_models import FEMTO, with_femto
 from benchmarks.method.site import Site
-from inference_worker.adding.add import add_model
-from inference_worker.adding.propose import propose
-from inference_worker.adding.wishes import Wishes
 from inference_worker.admission import admit, synthetic_pictures
 from inference_worker.choosing.measured import Measured, best
 from inference_worker.choosing.measuring import measure
@@ -33,37 +31,26 @@ from inference_worker.loading import Opener
 from inference_worker.settings import InferSettings
 from inference_worker.store import Store
 from onehertz.assets import fetch_one, path_of
-from onehertz.cli.models.known_frames import known_frames
 
 BATCHES = 6
 ROUNDS = 9
 _START_ROUNDS = 3
 
 _DEFAULT = "ssd-mobilenet-v2"
-_FEMTO = Path(__file__).parents[2] / "shared/data/models/deimv2_femto.onnx"
 _PLAIN = "plain ONNX Runtime, its default options, the same tensors in batches of 8"
 
 
 def run(site: Site, rounds: int) -> list[Result]:
     """Images/s and CPU per image of each model, and its start."""
     models = {_DEFAULT: InferSettings()}
-    if _FEMTO.exists():
-        models["deimv2-femto"] = _femto(site.folder / "models-on-engines")
+    if (femto := with_femto(site.folder / "models")) is not None:
+        models[FEMTO] = femto
     else:
         site.say("engines: no ../shared/data here, so no deimv2-femto")
     found: list[Result] = []
     for name, settings in models.items():
         found += _compare(site, name, settings, rounds)
     return found
-
-
-def _femto(root: Path) -> InferSettings:
-    wishes = Wishes(name="deimv2-femto", labels="coco", score_threshold=0.5, licence="Apache-2.0")
-    settings = InferSettings(model="deimv2-femto", model_folders=(root,))
-    root.mkdir()
-    pictures = known_frames(None)
-    add_model(propose(_FEMTO, wishes, pictures), root, settings, pictures=pictures)
-    return settings
 
 
 def _compare(site: Site, name: str, settings: InferSettings, rounds: int) -> list[Result]:

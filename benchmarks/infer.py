@@ -7,30 +7,26 @@ threads and largest batch.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from benchmarks.method import backlog
 from benchmarks.method.metering import Work, compared, cpu_seconds, thread_cpu_seconds
 from benchmarks.method.pairing import Pair, interleaved
 from benchmarks.method.results import Result, result
+from benchmarks.method.shared_models import FEMTO, with_femto
 from benchmarks.method.site import Line, Site
 from inference_worker.backends.openvino import half_precisions
 from inference_worker.choosing.cores import cores
 from inference_worker.loop.engine import AROUND
 from onehertz.assets import fetch
-from runtime.errors import FatalError
 
 FRAMES = 640
 ROUNDS = 3
 INTERVAL_S = 0.5  # one look costs what ten frames' messages do
 AROUND_MS = 3.0  # of CPU per frame: what all that is not the engine may cost
 
-_SHARED_MODEL = Path(__file__).parents[2] / "shared/data/models/deimv2_femto.onnx"
 # Not to be chosen anew by each side: a thread for each image, as `auto` chooses for this model.
 _WAY = {"backend": "openvino", "streams": cores()}
 _DEFAULT = "ssd-mobilenet-v2"
@@ -75,20 +71,12 @@ def _compared(name: str, site: Site, chosen: dict[str, Any], rounds: int) -> lis
 
 def _model(site: Site) -> dict[str, Any]:
     """Settings: DEIMv2-femto where there is the shared data, else the default detector."""
-    if not _SHARED_MODEL.exists():
+    folder = site.folder / "models"
+    if with_femto(folder) is None:
         site.say("infer: the default detector: no ../shared/data here")
         fetch(_DETECTOR)
         return {"model": _DEFAULT}
-    folder = site.folder / "models"
-    command = [
-        sys.executable, "-m", "onehertz", "models", "add", str(_SHARED_MODEL), "--name",
-        "deimv2-femto", "--labels", "coco", "--score-threshold", "0.5", "--licence", "Apache-2.0",
-        "--to", str(folder),
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise FatalError(f"deimv2-femto could not be added: {done.stderr[-500:]}")
-    return {"model": "deimv2-femto", "model_folders": [str(folder)]}
+    return {"model": FEMTO, "model_folders": [str(folder)]}
 
 
 def _worker(

@@ -65,8 +65,6 @@ def run_infer(
         worker.drain()
     finally:
         worker.close()
-        if swap is not None:
-            swap.close()
 
 
 class _Worker:

@@ -106,11 +106,6 @@ class ModelSwap:
         outcome, self._outcome = self._outcome, None
         return outcome
 
-    def close(self) -> None:
-        """Wait for what is being loaded: a process that goes while an engine opens is aborted."""
-        if self._thread is not None:
-            self._thread.join()
-
     def _start(self, reason: str, previous: Previous) -> None:
         if not reason:
             return

@@ -247,11 +247,12 @@ def test_a_signal_that_ends_a_forked_child_is_none_to_the_role(
 ) -> None:
     """OpenVINO forked one, and ended it so."""
     process = start("""
+import signal
 reading, writing = os.pipe()
 child = os.fork()
 if child == 0:
     os.write(writing, b".")
-    time.sleep(5)
+    signal.pause()
     os._exit(0)
 os.read(reading, 1)
 os.kill(child, 15)

@@ -32,8 +32,8 @@ def test_without_control_groups_all_cores_that_may_be_used_are_counted(tmp_path:
     assert cores(tmp_path / "absent") == ALL
 
 
-@pytest.mark.skipif(ALL < 2, reason="needs two cores")
-def test_a_part_of_a_core_counts_as_one(tmp_path: Path):
+def test_a_part_of_a_core_counts_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _process_id: {0, 1, 2, 3})
     path = tmp_path / "cpu.max"
     path.write_text("150000 100000\n")
     assert cores(path) == 2

@@ -197,19 +197,16 @@ def test_while_one_is_loaded_the_worker_goes_on(folder: Path):
     assert isinstance(around.outcome(), Loaded)
 
 
-def test_closing_waits_for_what_is_being_loaded(folder: Path):
+def test_it_is_known_whether_one_is_being_loaded(folder: Path):
     around = Surroundings(settings_of(folder))
+    assert not around.swap.is_loading
     around.may_load.clear()
     around.hangups = 1
     assert around.swap.look() is None
-    closing = threading.Thread(target=around.swap.close)
-    closing.start()
-    assert closing.is_alive()
-    assert "load a model" in thread_names()
+    assert around.swap.is_loading
     around.may_load.set()
-    closing.join(10.0)
-    assert not closing.is_alive()
-    assert "load a model" not in thread_names()
+    around.outcome()
+    assert not around.swap.is_loading
 
 
 def test_a_file_that_comes_and_goes_between_two_looks_is_no_change(tmp_path: Path):
