@@ -73,10 +73,13 @@ class _NoEngine:
 
     name, device, precision = "none", "cpu", "float32"
     input_names = ("images",)
-    max_batch = _BATCH
+    max_batch, lanes = _BATCH, 1
 
     def infer(self, inputs: Mapping[str, Tensor]) -> Outputs:
         raise NotImplementedError
+
+    def close(self) -> None:
+        pass
 
 
 def _raw_output() -> np.ndarray:

@@ -7,10 +7,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from inference_worker.backends.base import Backend, EngineOptions, Outputs, Tensor
+from inference_worker.backends.base import (
+    Backend,
+    EngineOptions,
+    Image,
+    Outputs,
+    PictureBackend,
+    Pictures,
+    Tensor,
+)
 from inference_worker.decoders import Candidates, decoder_of
 from inference_worker.manifest import Manifest
-from inference_worker.preprocess import Image, Preprocessor, also_told
+from inference_worker.preprocess import Preprocessor, also_told, placed
 from runtime.errors import FatalError
 from schemas.messages import Box
 from vision.boxes import Placement, area, clip, nms
@@ -28,12 +36,14 @@ class Prepared(NamedTuple):
 
     inputs: dict[str, Tensor]
     placements: list[Placement]
+    pictures: Pictures | None = None  # of which the engine makes the input that `inputs` lacks
 
 
 class Detector:
     """One model on one engine.
 
-    `run`, and what calls it, is used by one thread at a time; `prepare` and `boxes_of` by any.
+    `run`, and what calls it, is used by as many threads at a time as the engine has lanes;
+    `prepare` and `boxes_of` by any.
     """
 
     def __init__(
@@ -56,6 +66,9 @@ class Detector:
         self.options = options
         self.images_per_s: float | None = None  # that its admission test saw, once it has passed
         self.score_threshold = score_threshold or manifest.score_threshold
+        self._by_pictures: PictureBackend | None = None
+        if options.frames is not None and isinstance(backend, PictureBackend):
+            self._by_pictures = backend
         self._preprocess = Preprocessor(manifest.input)
         self._decoder = decoder_of(manifest)
         told = [*also_told(manifest.input, 1)]
@@ -89,20 +102,25 @@ class Detector:
     def infer(self, images: Sequence[Image]) -> tuple[Outputs, list[Placement]]:
         """The engine's raw outputs for one batch, and where each image lay on its input."""
         prepared = self.prepare(images)
-        return self.run(prepared.inputs), prepared.placements
+        return self.run(prepared), prepared.placements
 
     def prepare(self, images: Sequence[Image]) -> Prepared:
         """One batch for `run`."""
+        spec = self.manifest.input
+        told = also_told(spec, len(images))
+        if self._by_pictures is not None:
+            pictures = [np.ascontiguousarray(image) for image in images]
+            placements = [placed(spec, image) for image in images]
+            return Prepared(told, placements, Pictures(pictures, placements))
         tensor, placements = self._preprocess(images)
-        inputs: dict[str, Tensor] = {
-            self._input: tensor,
-            **also_told(self.manifest.input, len(images)),
-        }
-        return Prepared(inputs, placements)
+        return Prepared({self._input: tensor, **told}, placements)
 
-    def run(self, inputs: Mapping[str, Tensor]) -> Outputs:
+    def run(self, prepared: Prepared) -> Outputs:
         """The engine's raw outputs. Raises FatalError as `detect` does."""
-        outputs = self.backend.infer(inputs)
+        if self._by_pictures is None or prepared.pictures is None:
+            outputs = self.backend.infer(prepared.inputs)
+        else:
+            outputs = self._by_pictures.infer_pictures(prepared.pictures, prepared.inputs)
         for name, array in outputs.items():
             # A NaN passes no threshold: it would look like an empty frame.
             if not np.isfinite(array).all():
@@ -111,6 +129,10 @@ class Detector:
                     f" that are not finite in its output {name!r}"
                 )
         return outputs
+
+    def close(self) -> None:
+        """Give back what its engine holds; see `Backend.close`."""
+        self.backend.close()
 
     def boxes_of(
         self, outputs: Outputs, placements: Sequence[Placement], score_floor: float

@@ -60,7 +60,7 @@ class Opener:
         most = self.settings.max_batch
         if not plan.streams:
             most = min(most, model.manifest.max_batch or most)
-        options = plan.options(most, self.cache)
+        options = plan.options(most, self.cache, model.manifest.input)
         backend = open_backend(plan.place, model.weights, options)
         return Detector(model.manifest, backend, self.settings.score_threshold, batch_ms, options)
 
@@ -165,8 +165,10 @@ def _admitted(opener: Opener, previous: Previous) -> tuple[Detector, Verdict]:
                 detector, opener.reference, opener.cache, this_processor(), how, previous
             )
         except TooSlow:
+            detector.close()
             raise
         except NotFit as error:
+            detector.close()
             first = first or error
             if not opener.refuse(error):
                 raise first from None

@@ -8,11 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inference_worker.backends.base import Tensor
+from inference_worker.backends.base import Image, Tensor
 from inference_worker.manifest import Input
 from vision.boxes import Placement, letterboxed, stretched
 
-Image = NDArray[np.uint8]
 Numbers = NDArray[np.floating | np.integer]
 
 
@@ -29,6 +28,14 @@ def also_told(spec: Input, count: int) -> dict[str, Tensor]:
         size = np.array([spec.width, spec.height], dtype=np.int64)
         told[spec.sizes] = np.tile(size, (count, 1))
     return told
+
+
+def placed(spec: Input, image: Image) -> Placement:
+    """Where a frame lies on the input."""
+    if spec.letterbox is None:
+        return stretched(spec.width, spec.height)
+    height, width = image.shape[:2]
+    return letterboxed(width, height, spec.width, spec.height, spec.letterbox.anchor)
 
 
 class Preprocessor:
@@ -80,10 +87,9 @@ class Preprocessor:
 
     def _resize(self, image: Image) -> tuple[cv2.typing.MatLike, Placement]:
         spec = self._spec
+        placement = placed(spec, image)
         if spec.letterbox is None:
-            return cv2.resize(image, (spec.width, spec.height)), stretched(spec.width, spec.height)
-        height, width = image.shape[:2]
-        placement = letterboxed(width, height, spec.width, spec.height, spec.letterbox.anchor)
+            return cv2.resize(image, (spec.width, spec.height)), placement
         canvas = np.full((spec.height, spec.width, 3), spec.letterbox.value, dtype=np.uint8)
         rows = slice(placement.top, placement.top + placement.height)
         columns = slice(placement.left, placement.left + placement.width)

@@ -210,6 +210,7 @@ def _controller(settings: InferSettings, detector: Detector) -> BatchController:
         settings.p95_ms,
         _now_ms(),
         detector.batch_ms,
+        detector.backend.lanes,
     )
 
 

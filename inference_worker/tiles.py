@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from inference_worker.backends.base import Image
 from inference_worker.detector import COORDINATE_DECIMALS, Boxes, Detector, rank
-from inference_worker.preprocess import Image
 from inference_worker.tile_grid import Grid
 from schemas.messages import Box
 from vision.boxes import area, nms, shared_area

@@ -20,10 +20,10 @@ def run(picture: str, count: int, **chosen: Any) -> Work:
     jpeg = Path(picture).read_bytes()
     image = decode_bgr(jpeg, inspect(jpeg))
     size = detector.backend.max_batch
-    inputs = detector.prepare([image] * size).inputs
-    detector.run(inputs)
+    prepared = detector.prepare([image] * size)
+    detector.run(prepared)
     watch = Stopwatch()
     for start in range(0, count, size):
         left = min(size, count - start)
-        detector.backend.infer({name: tensor[:left] for name, tensor in inputs.items()})
+        detector.backend.infer({name: tensor[:left] for name, tensor in prepared.inputs.items()})
     return watch.work(count)

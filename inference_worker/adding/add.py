@@ -13,9 +13,8 @@ from inference_worker.adding.propose import Proposal
 from inference_worker.admission import NotFit, Reference, Verdict, admit
 from inference_worker.admission.checking import reference_for
 from inference_worker.admission.reference import write_reference
-from inference_worker.backends.base import Backend
+from inference_worker.backends.base import Backend, Image
 from inference_worker.loading import Opener, open_detector
-from inference_worker.preprocess import Image
 from inference_worker.settings import InferSettings
 from inference_worker.store import AssetPath
 from runtime.errors import UserError

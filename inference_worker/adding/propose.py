@@ -22,8 +22,8 @@ from inference_worker.adding.runs import fed
 from inference_worker.adding.settle import settle_format
 from inference_worker.adding.wishes import Wishes
 from inference_worker.admission import synthetic_pictures
+from inference_worker.backends.base import Image
 from inference_worker.manifest import NAME_PATTERN, Manifest, Part, Weights
-from inference_worker.preprocess import Image
 from inference_worker.store import sha256_of
 from runtime.errors import UserError
 

@@ -13,8 +13,9 @@ from inference_worker.adding.graph import Graph
 from inference_worker.adding.habits import feeding_of, habits_of
 from inference_worker.adding.inputs import Inputs
 from inference_worker.adding.wishes import Wishes
+from inference_worker.backends.base import Image
 from inference_worker.manifest import Input
-from inference_worker.preprocess import Image, Preprocessor, also_told
+from inference_worker.preprocess import Preprocessor, also_told
 
 # Where nothing tells how a graph is fed: as bytes, and as fractions. In the wrong one of these two
 # it may see nothing at all; colours and shape move only how much it sees.

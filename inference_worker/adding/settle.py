@@ -15,8 +15,8 @@ from inference_worker.adding.refine import described, refined
 from inference_worker.adding.runs import Runs
 from inference_worker.adding.values import Findings
 from inference_worker.adding.wishes import Wishes
+from inference_worker.backends.base import Image
 from inference_worker.formats import YoloAnchors
-from inference_worker.preprocess import Image
 from runtime.errors import UserError
 
 

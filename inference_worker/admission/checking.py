@@ -10,10 +10,10 @@ from inference_worker.admission import NotFit, Reference, Verdict, admit, synthe
 from inference_worker.admission.parity import Parity
 from inference_worker.admission.reference import arithmetic_of, boxes_on, make_reference
 from inference_worker.admission.trial import agree
+from inference_worker.backends.base import Image
 from inference_worker.backends.choice import READS, installed_engines
 from inference_worker.detector import Boxes, Detector
 from inference_worker.loading import open_detector
-from inference_worker.preprocess import Image
 from inference_worker.settings import InferSettings
 from inference_worker.store import AssetPath, Store
 from runtime.errors import FatalError, UserError

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from inference_worker.preprocess import Image
+from inference_worker.backends.base import Image
 from runtime.errors import UserError
 
 _SEED = 1

@@ -22,8 +22,8 @@ from msgspec import Meta
 
 from inference_worker.admission.frames import numbered_frames
 from inference_worker.admission.parity import TOLERANCES
+from inference_worker.backends.base import Image
 from inference_worker.detector import Boxes, Detector
-from inference_worker.preprocess import Image
 from runtime.errors import UserError
 from schemas.messages import Box
 from vision.draw import write_png

@@ -16,10 +16,9 @@ from inference_worker.admission.frames import synthetic_pictures
 from inference_worker.admission.parity import Parity, compare, tolerance_for
 from inference_worker.admission.reference import LEAST_SCORE, NO_REFERENCE, Reference
 from inference_worker.admission.verdict import NotFit, TooSlow, Verdict
-from inference_worker.backends.base import Outputs
+from inference_worker.backends.base import Image, Outputs
 from inference_worker.decoders import decoder_of
 from inference_worker.detector import Boxes, Detector
-from inference_worker.preprocess import Image
 from runtime.errors import FatalError
 from schemas.messages import Box
 from vision.boxes import Placement, area, clip
@@ -106,7 +105,7 @@ def _infer(
     prepared = detector.prepare(pictures)
     begins = now()
     try:
-        outputs = detector.run(prepared.inputs)
+        outputs = detector.run(prepared)
         took_s = max(now() - begins, 1e-9)
         _check_within(detector, outputs)
     except FatalError as error:

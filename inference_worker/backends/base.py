@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inference_worker.manifest import Input
 from runtime.errors import FatalError, UserError
+from vision.boxes import Placement
 
+Image = NDArray[np.uint8]
 Tensor = NDArray[np.generic]
 Outputs = dict[str, NDArray[np.float32]]
 
@@ -29,13 +32,26 @@ class EngineOptions:
     streams: int = 0
     # Folder for what an engine has compiled, so that it starts faster; None: nothing is kept.
     cache: Path | None = None
+    # How a frame becomes the input, for an engine that makes it itself; None: it is given tensors.
+    frames: Input | None = None
+
+
+class Pictures(NamedTuple):
+    """Frames as they were decoded, for an engine that makes its input of them."""
+
+    images: Sequence[Image]  # each (height, width, 3), BGR, contiguous, of any size
+    placements: Sequence[Placement]  # where each of them lies on the input
+
+
+class EngineBroken(FatalError):
+    """The device can't be used any more: no picture is to blame, and none is tried again."""
 
 
 class Backend(Protocol):
-    """One loaded model on one device. Used by one thread at a time.
+    """One loaded model on one device. Used by `lanes` threads at a time.
 
-    An engine repeats its bits: the same input gives the same output, whatever it is batched with
-    and on however many threads. `admission.py` tests it before a model serves.
+    An engine of a CPU repeats its bits: the same input gives the same output, whatever it is
+    batched with and on however many threads. `admission/` tests it before a model serves.
     """
 
     @property
@@ -61,13 +77,37 @@ class Backend(Protocol):
         """The largest batch that it takes; 1 if the model takes no more at once."""
         ...
 
+    @property
+    def lanes(self) -> int:
+        """How many batches it takes at once, each from a thread of its own."""
+        ...
+
     def infer(self, inputs: Mapping[str, Tensor]) -> Outputs:
         """Run one batch of 1 to `max_batch` images; each input has the batch first.
 
         The arrays that come back, by name and with the batch first, belong to the caller. An output
         with several names is there under each of them.
         Raises ValueError for a missing input or a batch of the wrong size, FatalError if the
-        engine fails.
+        engine fails, EngineBroken if it can do nothing more.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back what it holds. Nothing runs meanwhile, nothing is asked of it afterwards.
+
+        Never raises; a second time does nothing.
+        """
+        ...
+
+
+@runtime_checkable
+class PictureBackend(Protocol):
+    """A backend that can also make its input of frames itself, as `EngineOptions.frames` says."""
+
+    def infer_pictures(self, pictures: Pictures, told: Mapping[str, Tensor]) -> Outputs:
+        """As `infer`, for 1 to `max_batch` frames. `told`: the other inputs.
+
+        A value of the input is within one grey level of what `Preprocessor` makes.
         """
         ...
 

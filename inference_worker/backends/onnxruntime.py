@@ -35,6 +35,8 @@ Providers = list[str | tuple[str, dict[str, str]]]
 class OnnxRuntimeBackend:
     """One ONNX model in a session on one device. It computes in the precision of the graph."""
 
+    lanes = 1
+
     def __init__(
         self,
         weights: Path,
@@ -80,6 +82,11 @@ class OnnxRuntimeBackend:
         if self._streams is not None:
             return self._streams.infer(inputs, batch)
         return self._run(self._session, inputs)
+
+    def close(self) -> None:
+        """See `Backend.close`."""
+        if self._streams is not None:
+            self._streams.close()
 
     def _run(self, session: ort.InferenceSession, inputs: Mapping[str, Tensor]) -> Outputs:
         batch = len(next(iter(inputs.values())))

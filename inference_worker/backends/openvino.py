@@ -34,6 +34,7 @@ class OpenVinoBackend:
 
     name = "openvino"
     device = "cpu"
+    lanes = 1
 
     def __init__(self, weights: Path, options: EngineOptions) -> None:
         """Raises UserError if OpenVINO can't read or compile the file."""
@@ -67,6 +68,11 @@ class OpenVinoBackend:
         if self._streams is not None:
             return self._streams.infer(inputs, batch)
         return self._run(self._request, inputs)
+
+    def close(self) -> None:
+        """See `Backend.close`."""
+        if self._streams is not None:
+            self._streams.close()
 
     def _run(self, request: ov.InferRequest, inputs: Mapping[str, Tensor]) -> Outputs:
         batch = len(next(iter(inputs.values())))

@@ -49,6 +49,10 @@ class Streams(Generic[Request]):
         answers = [future.result() for future in futures]
         return {name: np.concatenate([one[name] for one in answers]) for name in answers[0]}
 
+    def close(self) -> None:
+        """End its threads."""
+        self._pool.shutdown()
+
     def _one(self, inputs: Mapping[str, Tensor]) -> Outputs:
         request = self._free.get()
         try:

@@ -43,8 +43,10 @@ class BatchController:
         p95_ms: float,
         now_ms: float = 0.0,
         seed_ms: Mapping[int, float] | None = None,
+        lanes: int = 1,
     ) -> None:
-        """`seed_ms`: what batches of some sizes took when they were tried, if they were.
+        """`seed_ms`: what batches of some sizes took when they were tried, if they were. `lanes`:
+        how many the engine has in hand at once.
 
         Raises ValueError for limits that make no sense.
         """
@@ -55,6 +57,7 @@ class BatchController:
             )
         self.max_batch = max_batch
         self._max_wait_ms = max_wait_ms
+        self._lanes = lanes
         self._budget_ms = p95_ms * _MARGIN
         self._times = BatchTimes(max_batch, seed_ms or {}, now_ms)
         self._ready_ms: deque[float] = deque(maxlen=_READY_SAMPLES)  # per frame
@@ -68,7 +71,7 @@ class BatchController:
         self._rate.count(now_ms, inferences)
 
     def observe(self, size: int, engine_ms: float, ready_ms: float, now_ms: float) -> None:
-        """A batch is through: what the engine took, and what making it ready took before.
+        """A batch is through: its share of the engine's time, and what making it ready took before.
 
         `size`: its inferences. Those beyond the largest batch, of a frame in many tiles, were made
         in parts.
@@ -106,7 +109,7 @@ class BatchController:
     def is_held(self, waiting: int) -> bool:
         """Whether the objective can be held with so many waiting: one batch carries them.
 
-        They wait for the batch that runs and for their own; those of a third one would be late.
+        They wait for what runs and for their own batch; those of a further one would be late.
         """
         return self._can_hold and waiting <= self._holds
 
@@ -127,8 +130,8 @@ class BatchController:
         self._worth, self._carries_most = self._cheap()
 
     def _worst_ms(self, size: int) -> float:
-        """A frame that just missed a batch waits for the whole of it, then for its own."""
-        return 2 * self._times.high_ms(size) + self.ready_ms(size)
+        """A frame that just missed a batch waits for those that run, then for its own."""
+        return (self._lanes + 1) * self._times.high_ms(size) + self.ready_ms(size)
 
     def _due_ms(self, size: int, oldest_ms: float) -> float:
         """When a batch of that size must close, for its oldest frame's result to be in time."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from inference_worker.admission import synthetic_pictures
+from inference_worker.backends.base import Image
 from inference_worker.choosing.measured import Measured
 from inference_worker.choosing.plans import FLOAT32, Plan
 from inference_worker.detector import Detector
-from inference_worker.preprocess import Image
 from runtime.errors import FatalError, UserError
 
 SIZES = (8, 4, 2, 1)  # of batches, the one that decides first
@@ -61,6 +61,7 @@ def measure(
     clocks = clocks or Clocks()
     pictures = synthetic_pictures(max(sizes) + 2)[2:]  # without the plain ones
     trials = [_opened(plan, open_plan) for plan in plans]
+    opened = [trial.detector for trial in trials if trial.detector is not None]
     single_s = [_warm_up(trial, pictures, clocks) for trial in trials]
     sizes = _affordable(sizes, sum(single_s), budget_s)
     for trial in trials:
@@ -72,6 +73,8 @@ def measure(
             if clocks.wall() < until_s or not trial.wall_ms:
                 _time(trial, pictures[:size], clocks)
                 told()
+    for detector in opened:
+        detector.close()
     return [
         Measured(
             trial.plan,
@@ -97,8 +100,8 @@ def _opened(plan: Plan, open_plan: OpenPlan) -> _Trial:
         detector = open_plan(plan)
     except UserError as error:
         return _Trial(plan, refusal=str(error))
-    if detector.backend.precision != plan.precision:
-        became = detector.backend.precision
+    if (became := detector.backend.precision) != plan.precision:
+        detector.close()
         return _Trial(plan, refusal=f"the engine makes {became} of {plan.precision} here")
     return _Trial(plan, detector)
 
@@ -121,10 +124,10 @@ def _time(trial: _Trial, pictures: Sequence[Image], clocks: Clocks, *, keep: boo
     if (detector := trial.detector) is None:
         return
     pictures = pictures[: detector.backend.max_batch]
-    inputs = detector.prepare(pictures).inputs
+    prepared = detector.prepare(pictures)
     wall_s, cpu_s = clocks.wall(), clocks.cpu()
     try:
-        detector.run(inputs)
+        detector.run(prepared)
     except FatalError as error:
         trial.detector, trial.refusal = None, str(error)
         return

@@ -9,6 +9,7 @@ import msgspec
 
 from inference_worker.backends.base import EngineOptions
 from inference_worker.backends.choice import Device, Engine, Place
+from inference_worker.manifest import Input
 from inference_worker.settings import InferSettings
 
 FLOAT32 = "float32"
@@ -32,8 +33,10 @@ class Plan(msgspec.Struct, frozen=True):
     def place(self) -> Place:
         return Place(self.engine, self.device)
 
-    def options(self, max_batch: int, cache: Path | None = None) -> EngineOptions:
-        return EngineOptions(self.threads, max_batch, self.precision, self.streams, cache)
+    def options(
+        self, max_batch: int, cache: Path | None = None, frames: Input | None = None
+    ) -> EngineOptions:
+        return EngineOptions(self.threads, max_batch, self.precision, self.streams, cache, frames)
 
     def __str__(self) -> str:
         side = f"{self.streams} side by side" if self.streams else "batches as one"

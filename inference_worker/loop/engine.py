@@ -1,8 +1,8 @@
 """Batches on their way through the model.
 
 Three things go on at the same time: pictures are decoded side by side and put together for the next
-batch, the engine runs one batch, boxes are made of the one before. A picture is decoded when its
-batch closes, so that there are never more decoded ones than `BATCHES` batches hold.
+batch, the engine runs a batch in each of its lanes, boxes are made of those before. A picture is
+decoded when its batch closes, so that there are never more decoded ones than these batches hold.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from typing import Any, Final, NamedTuple
 
 from confluent_kafka import Message
 
-from inference_worker.backends.base import Outputs
+from inference_worker.backends.base import EngineBroken, Outputs
 from inference_worker.choosing.cores import cores
 from inference_worker.detector import Boxes, Detector
+from inference_worker.loop.lanes import Lanes
 from inference_worker.loop.ordering import Ticket
 from inference_worker.loop.pictures import Ready, decode, make_ready, say_one_by_one
 from inference_worker.loop.poison import one_by_one
@@ -35,7 +36,6 @@ from schemas.messages import Kept
 
 log = logging.getLogger("onehertz.infer")
 
-BATCHES: Final = 2  # in hand: one runs while the next one is made ready
 AROUND: Final = "around"  # what `top -H` calls the threads that do not run the engine
 _MAX_DECODERS = 4
 
@@ -65,7 +65,7 @@ class Finished(NamedTuple):
     answered: list[Answered]
     detector: Detector  # that looked at it
     inferences: int  # that it took: a frame's tiles count each, one that is no picture does not
-    engine_ms: float  # what the engine took
+    engine_ms: float  # its share of the engine's time
     ready_ms: float  # from its closing until its pictures were ready for the engine
 
 
@@ -78,7 +78,7 @@ class _Ran(NamedTuple):
 
 class _Batch(NamedTuple):
     frames: tuple[Frame, ...]
-    detector: Detector
+    lanes: Lanes
     ran: Future[Future[_Ran]]
 
 
@@ -89,14 +89,19 @@ class Engine:
         self, detector: Detector, metrics: Metrics, grids: Mapping[str, Grid] = MappingProxyType({})
     ) -> None:
         """`grids`: of the cameras whose frames are looked at in tiles too."""
-        self.detector = detector
+        self._lanes = Lanes(detector)
+        self._retired: list[Lanes] = []
         self._grids = grids
         self._metrics = metrics
         self._running: deque[_Batch] = deque()
         self._around = ThreadPoolExecutor(
             max(2, min(_MAX_DECODERS, cores())), initializer=_name_thread, initargs=(AROUND,)
         )
-        self._engine = ThreadPoolExecutor(1, "engine")
+
+    @property
+    def detector(self) -> Detector:
+        """For the batches to come."""
+        return self._lanes.detector
 
     @property
     def running(self) -> tuple[int, ...]:
@@ -105,7 +110,8 @@ class Engine:
 
     @property
     def is_full(self) -> bool:
-        return len(self._running) >= BATCHES
+        """Whether each lane has its batch, and the next one is being made ready."""
+        return len(self._running) > self._lanes.count
 
     def inferences(self, frame: Frame) -> int:
         """That it will take."""
@@ -114,17 +120,19 @@ class Engine:
 
     def use(self, detector: Detector) -> None:
         """Another model for the batches to come; those in hand end on the one they began with."""
-        self.detector = detector
+        self._retired.append(self._lanes)
+        self._lanes = Lanes(detector)
+        self._let_go()
 
     def start(self, frames: tuple[Frame, ...]) -> None:
         """Begin a batch, of at most the detector's size."""
-        detector, began_s = self.detector, time.perf_counter()
+        lanes, began_s = self._lanes, time.perf_counter()
         # One queue for all of this: whoever waits for pictures was put in after them.
         pictures = [self._around.submit(decode, frame.record.jpeg) for frame in frames]
         grids = [self._grids.get(frame.record.camera) for frame in frames]
-        ready = self._around.submit(make_ready, detector, pictures, grids, began_s)
-        ran = self._engine.submit(self._run, detector, ready)
-        self._running.append(_Batch(frames, detector, ran))
+        ready = self._around.submit(make_ready, lanes.detector, pictures, grids, began_s)
+        ran = lanes.submit(self._run, lanes, ready)
+        self._running.append(_Batch(frames, lanes, ran))
 
     def finished(self, wait_s: float | None) -> list[Finished]:
         """Batches that are through, in order; waits for the first one as long as that (None: ever).
@@ -133,8 +141,8 @@ class Engine:
         """
         through: list[Finished] = []
         while self._running and _is_done(self._running[0], 0.0 if through else wait_s):
-            frames, detector, future = self._running.popleft()
-            ran = future.result().result()
+            frames, lanes, future = self._running.popleft()
+            detector, ran = lanes.detector, future.result().result()
             answered = [
                 Answered(frame, answer, detector.name)
                 for frame, answer in zip(frames, ran.answers, strict=True)
@@ -142,36 +150,51 @@ class Engine:
             through.append(
                 Finished(answered, detector, ran.inferences, ran.engine_ms, ran.ready_ms)
             )
+        self._let_go()
         return through
 
     def close(self) -> None:
-        """Start nothing more; wait for what runs."""
-        self._engine.shutdown(cancel_futures=True)
+        """Start nothing more; wait for what runs; let go of the detectors."""
+        every = [*self._retired, self._lanes]
+        for lanes in every:
+            lanes.shutdown()
         self._around.shutdown(cancel_futures=True)
+        for lanes in every:
+            lanes.close()
+
+    def _let_go(self) -> None:
+        """Of the detectors that serve no more, once their last batch is through."""
+        busy = [batch.lanes for batch in self._running]
+        done = [lanes for lanes in self._retired if lanes not in busy]
+        self._retired = [lanes for lanes in self._retired if lanes in busy]
+        for lanes in done:
+            lanes.close()
 
     # ------------------------------------------------------------ in its threads
 
-    def _run(self, detector: Detector, future: Future[Ready]) -> Future[_Ran]:
-        """In the engine's thread, which goes on to the next batch while boxes are made of this."""
-        ready = future.result()
+    def _run(self, lanes: Lanes, future: Future[Ready]) -> Future[_Ran]:
+        """In a lane's thread, which goes on to the next batch while boxes are made of this."""
+        ready, detector = future.result(), lanes.detector
         began_s = time.perf_counter()
         try:
-            outputs = [detector.run(one.inputs) for one in ready.prepared]
+            outputs = [detector.run(one) for one in ready.prepared]
+        except EngineBroken:
+            raise
         except Exception as error:  # of any kind: is it one picture, or the engine?
             outputs = []
             say_one_by_one(ready.images, error)
         found = None if outputs else one_by_one(detector, ready.images, ready.plans)
+        ended_s = time.perf_counter()
+        share_s = lanes.share_s(began_s, ended_s)
         self._metrics.count("onehertz_inferences_total", ready.inferences, stage=STAGE)
-        took_s = time.perf_counter() - began_s
-        self._metrics.observe("onehertz_inference_seconds", took_s, stage=STAGE)
-        self._metrics.count("onehertz_busy_seconds_total", took_s, stage=STAGE)
+        self._metrics.observe("onehertz_inference_seconds", ended_s - began_s, stage=STAGE)
+        self._metrics.count("onehertz_busy_seconds_total", share_s, stage=STAGE)
         return self._around.submit(
-            lambda: _ran(ready, found or self._boxes(detector, ready, outputs), took_s)
+            lambda: _ran(ready, found or self._boxes(lanes, ready, outputs), share_s)
         )
 
-    def _boxes(
-        self, detector: Detector, ready: Ready, outputs: Sequence[Outputs]
-    ) -> Sequence[Answer]:
+    def _boxes(self, lanes: Lanes, ready: Ready, outputs: Sequence[Outputs]) -> Sequence[Answer]:
+        detector = lanes.detector
         if not outputs:
             return []
         try:
@@ -183,7 +206,7 @@ class Engine:
             return merge_all(found, ready.images, ready.plans)
         except Exception as error:  # as above
             say_one_by_one(ready.images, error)
-            return self._engine.submit(one_by_one, detector, ready.images, ready.plans).result()
+            return lanes.submit(one_by_one, detector, ready.images, ready.plans).result()
 
 
 def _name_thread(name: str) -> None:

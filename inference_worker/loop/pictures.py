@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
 
+from inference_worker.backends.base import Image
 from inference_worker.detector import Detector, Prepared
-from inference_worker.preprocess import Image
 from inference_worker.tile_grid import Grid
 from inference_worker.tiles import Tile, all_views, tiles_of
 from schemas.errors import InvalidMessage

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from inference_worker.backends.base import EngineBroken, Image
 from inference_worker.detector import Boxes, Detector
-from inference_worker.preprocess import Image
 from inference_worker.tiles import Tile, merge_all, views
 from runtime.errors import FatalError
 from schemas.errors import InvalidMessage
@@ -31,14 +31,16 @@ def one_by_one(
 ) -> list[Boxes | InvalidMessage]:
     """Each image's boxes, or why it has none. `plans`: the tiles of each.
 
-    If no image goes through, a harmless one decides. Raises FatalError if that fails too: then it
-    is the engine that is broken.
+    If no image goes through, a harmless one decides. Raises FatalError if that fails too, or the
+    engine says so itself: then it is the engine that is broken.
     """
     answers: list[Boxes | InvalidMessage] = []
     last: Exception | None = None
     for image, tiles in zip(images, plans or [()] * len(images), strict=True):
         try:
             answers += merge_all(detector.detect(views(image, tiles)), [image], [tiles])
+        except EngineBroken:
+            raise
         except Exception as error:  # engines and pictures fail in ways that nobody has listed
             last = error
             height, width = image.shape[:2]

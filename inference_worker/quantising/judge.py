@@ -11,11 +11,10 @@ import msgspec
 from inference_worker.adding.folder import new_folder, write_model
 from inference_worker.admission import NotFit, Reference, admit
 from inference_worker.admission.reference import boxes_on, make_reference, write_reference
-from inference_worker.backends.base import EngineOptions
+from inference_worker.backends.base import EngineOptions, Image
 from inference_worker.backends.choice import Engine, installed_engines
 from inference_worker.detector import Detector
 from inference_worker.manifest import Manifest, Weights
-from inference_worker.preprocess import Image
 from inference_worker.quantising.recipes import Recipe
 from inference_worker.quantising.report import Report
 from inference_worker.quantising.speed import WORTH, Speed, gain, measure

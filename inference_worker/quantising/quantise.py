@@ -12,9 +12,9 @@ import onnx
 
 from inference_worker.admission.checking import reference_detector
 from inference_worker.admission.reference import boxes_on, telling
+from inference_worker.backends.base import Image
 from inference_worker.detector import Boxes, Detector
 from inference_worker.manifest import Manifest
-from inference_worker.preprocess import Image
 from inference_worker.quantising.calibration import METHODS, ranges
 from inference_worker.quantising.graph import nodes_of, observe, prepared
 from inference_worker.quantising.judge import engine_for, finish

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from inference_worker.backends.base import Image
 from inference_worker.detector import Detector
-from inference_worker.preprocess import Image
 
 # What it must be faster by to be worth a second model.
 WORTH = 1.2

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from inference_worker.preprocess import Image
+from inference_worker.backends.base import Image
 from inference_worker.quantising.calibration import Method, Range
 from inference_worker.quantising.recipes import Recipe, Style
 from inference_worker.quantising.search import Trial

@@ -9,11 +9,11 @@ import onnx
 
 from inference_worker.admission.parity import Parity, compare, tolerance_for
 from inference_worker.admission.reference import boxes_on
-from inference_worker.backends.base import EngineOptions, Tensor
+from inference_worker.backends.base import EngineOptions, Image, Tensor
 from inference_worker.backends.choice import Engine, Place, open_backend
 from inference_worker.detector import Boxes, Detector
 from inference_worker.manifest import Manifest
-from inference_worker.preprocess import Image, Preprocessor, also_told
+from inference_worker.preprocess import Preprocessor, also_told
 from inference_worker.quantising.calibration import Range
 from inference_worker.quantising.graph import quantised
 from inference_worker.quantising.recipes import Recipe

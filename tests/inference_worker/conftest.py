@@ -64,7 +64,7 @@ def small_detector(tmp_path: Path) -> Callable[..., Detector]:
 class Canned:
     """An engine that answers with what it was given, whatever the picture, and holds its inputs."""
 
-    name, device, precision, max_batch = "canned", "cpu", "float32", 8
+    name, device, precision, max_batch, lanes = "canned", "cpu", "float32", 8, 1
 
     def __init__(self, outputs: Outputs, *input_names: str) -> None:
         self.outputs = outputs
@@ -74,3 +74,6 @@ class Canned:
     def infer(self, inputs: Mapping[str, Tensor]) -> Outputs:
         self.inputs = inputs
         return self.outputs
+
+    def close(self) -> None:
+        pass

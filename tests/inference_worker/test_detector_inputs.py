@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -10,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference_worker.backends.base import EngineOptions
+from inference_worker.backends.base import EngineOptions, Outputs, Pictures, Tensor
 from inference_worker.backends.choice import Place, installed_engines, open_backend
 from inference_worker.detector import Detector
 from inference_worker.formats import WithoutNms
 from inference_worker.manifest import Input, Letterbox, Nms
+from inference_worker.preprocess import Preprocessor
 from runtime.errors import FatalError
 from tests.inference_worker.conftest import Canned
 from tests.inference_worker.onnx_models import SMALL_DETR, SMALL_SSD, small_detr
@@ -124,3 +126,34 @@ def test_a_squeezed_batch_axis_changes_no_box(engine: str, tmp_path: Path):
     squeezed = small_detr_on(engine, tmp_path, 4, batch=1, squeezed=True)
     assert squeezed.backend.max_batch == 1
     assert squeezed.detect(frames) == small_detr_on(engine, tmp_path, 4).detect(frames)
+
+
+class FromFrames(Canned):
+    """An engine that makes its input itself, in the plain way."""
+
+    def infer_pictures(self, pictures: Pictures, told: Mapping[str, Tensor]) -> Outputs:
+        assert all(image.flags.c_contiguous for image in pictures.images)
+        tensor, placements = Preprocessor(SMALL_DETR.input)(pictures.images)
+        assert list(pictures.placements) == placements
+        return self.infer({"images": tensor, **told})
+
+
+@pytest.mark.parametrize("frames", [SMALL_DETR.input, None])
+def test_an_engine_that_makes_its_input_itself_is_given_frames_where_it_was_opened_so(frames):
+    outputs = {
+        "labels": np.array([[2]], dtype=np.float32),
+        "boxes": np.array([[[4, 3, 8, 12]]], dtype=np.float32),
+        "scores": np.array([[0.9]], dtype=np.float32),
+    }
+    parts = [some_frames(1)[0][2:22, 1:30]]  # as tiles are: not contiguous
+    plain = Canned(outputs, "images", "orig_target_sizes")
+    expected = Detector(SMALL_DETR, plain).detect(parts)
+    engine = FromFrames(outputs, "images", "orig_target_sizes")
+    options = EngineOptions(threads=1, max_batch=8, frames=frames)
+    detector = Detector(SMALL_DETR, engine, options=options)
+    prepared = detector.prepare(parts)
+    assert (prepared.pictures is None) == (frames is None)
+    assert ("images" in prepared.inputs) == (frames is None)
+    assert detector.detect(parts) == expected
+    for name, tensor in plain.inputs.items():
+        assert np.array_equal(engine.inputs[name], tensor)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from inference_worker.admission.frames import real_pictures, small
-from inference_worker.preprocess import Image
+from inference_worker.backends.base import Image
 from onehertz.look import Span, messages
 from onehertz.settings import Settings
 from runtime.errors import UserError

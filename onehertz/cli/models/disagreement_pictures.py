@@ -10,7 +10,7 @@ import numpy as np
 
 from inference_worker.admission import Reference
 from inference_worker.admission.checking import Check
-from inference_worker.preprocess import Image
+from inference_worker.backends.base import Image
 from vision.draw import draw_boxes, write_png
 
 _WORST = 3  # per engine and precision

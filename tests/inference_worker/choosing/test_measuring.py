@@ -29,6 +29,7 @@ class Machine:
         self.calls: list[tuple[Plan, int]] = []
         self.fails_at: tuple[Plan, int] | None = None
         self.max_batch = 8
+        self.open_engines = 0
 
     def open(self, plan: Plan) -> Detector:
         return Detector(SMALL_SSD, Engine(self, plan))
@@ -39,12 +40,16 @@ class Machine:
 
 
 class Engine:
-    device, input_names = "cpu", ("images",)
+    device, input_names, lanes = "cpu", ("images",), 1
 
     def __init__(self, machine: Machine, plan: Plan) -> None:
         self.machine, self.plan = machine, plan
         self.name, self.precision = plan.engine, plan.precision
         self.max_batch = machine.max_batch
+        machine.open_engines += 1
+
+    def close(self) -> None:
+        self.machine.open_engines -= 1
 
     def infer(self, inputs: Mapping[str, Tensor]) -> Outputs:
         batch = len(inputs["images"])
@@ -162,3 +167,9 @@ def test_processor_time_counts_as_much_as_the_clock():
     hungry = Measured(WHOLE, {8: 80}, {8: 160})
     thrifty = Measured(STREAMS, {8: 88}, {8: 90})
     assert best([hungry, thrifty], 8) == thrifty
+
+
+def test_nothing_stays_open_that_was_tried():
+    machine = Machine({WHOLE: 10.0, HALF: 5.0})
+    measure([WHOLE, HALF], machine.open, lambda _: "", clocks=machine.clocks)
+    assert machine.open_engines == 0

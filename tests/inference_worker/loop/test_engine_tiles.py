@@ -72,11 +72,11 @@ def test_a_batch_on_which_the_engine_fails_is_tried_again_in_tiles_too(
     detector = small_detector()
     whole_run, calls = detector.run, []
 
-    def fails_once(inputs):
-        calls.append(len(next(iter(inputs.values()))))
+    def fails_once(prepared):
+        calls.append(len(prepared.placements))
         if len(calls) == 1:
             raise RuntimeError("out of luck")
-        return whole_run(inputs)
+        return whole_run(prepared)
 
     [expected] = detect_tiled(detector, [decode_bgr(jpegs[0], inspect(jpegs[0]))], Grid(2, 2))
     monkeypatch.setattr(detector, "run", fails_once)

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from inference_worker.backends.base import Outputs, Tensor
+from inference_worker.backends.base import EngineBroken, Outputs, Tensor
 from inference_worker.detector import Detector
 from inference_worker.loop.engine import Engine, Frame
 from inference_worker.loop.ordering import Ticket
@@ -27,8 +27,8 @@ class Allergic:
     """A backend that fails, or answers with NaN, on batches with a bright picture."""
 
     def __init__(self, detector: Detector, how: str) -> None:
-        self._healthy, self._how = detector.backend, how
-        for name in ("name", "device", "precision", "max_batch", "input_names"):
+        self._healthy, self._how, self.calls = detector.backend, how, 0
+        for name in ("name", "device", "precision", "max_batch", "input_names", "lanes", "close"):
             setattr(self, name, getattr(self._healthy, name))
 
     def infer(self, inputs: Mapping[str, Tensor]) -> Outputs:
@@ -36,6 +36,9 @@ class Allergic:
         bright = inputs["images"].mean(axis=(1, 2, 3)) > POISON_LEVEL / 255
         if self._how == "broken" or (self._how == "fails" and bright.any()):
             raise FatalError("the engine gave up")
+        if self._how == "lost":
+            self.calls += 1
+            raise EngineBroken("the device fell off the bus")
         if self._how == "nan":
             outputs["scores"][bright] = np.nan
         return outputs
@@ -118,6 +121,18 @@ def test_an_engine_that_fails_on_every_picture_stops_the_worker(
 ):
     with pytest.raises(FatalError, match="small-ssd fails on every picture: the engine gave up"):
         through(allergic("broken"), [encode_bgr(picture(10), 90)] * 2)
+
+
+def test_an_engine_that_says_it_is_broken_is_not_tried_with_one_picture_more(
+    allergic: Callable[[str], Detector],
+):
+    detector = allergic("lost")
+    with pytest.raises(EngineBroken, match=r"^the device fell off the bus"):
+        through(detector, [encode_bgr(picture(10), 90)] * 2)
+    assert detector.backend.calls == 1
+    with pytest.raises(EngineBroken):
+        one_by_one(detector, [picture(10), picture(20)])
+    assert detector.backend.calls == 2
 
 
 def test_outputs_of_which_no_boxes_can_be_made_are_poison_too(
