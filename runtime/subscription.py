@@ -32,11 +32,12 @@ from runtime.kafka import (
     made,
     missing_topic,
 )
+from runtime.positions import Place as Place
+from runtime.positions import Positions
 from runtime.transactions import generation_of
 
 log = logging.getLogger("onehertz.subscription")
 
-Place = tuple[str, int]  # topic, partition
 StartAt = Callable[[list[Place]], Mapping[Place, int]]
 
 _REQUEST_S = 5.0
@@ -77,6 +78,7 @@ class Subscription:
         self._revoked = revoked
         self._lost = lost or revoked
         self._start_at = start_at or self._committed_or_first
+        self._positions = Positions()
         self._failure: Exception | None = None
         self._owned: set[Place] = set()
         self._uncommitted: dict[Place, int] = {}  # done, and not yet accepted by the group
@@ -87,6 +89,8 @@ class Subscription:
         self._held_up: frozenset[Place] = frozenset()
         self._member = False
         config = consumer_config(settings, group) | {"on_commit": self._on_commit}
+        # Who says himself where partitions start commits them himself, with transactions.
+        config["enable.partition.eof"] = start_at is None
         self._consumer = made(Consumer, config)
         self._consumer.subscribe(
             topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
@@ -113,13 +117,22 @@ class Subscription:
         self._raise_failure()
         if time.monotonic() >= self._retry_at_s:
             self._commit_soon()
-        good = []
-        for message in messages:
-            if message.error() is not None:
-                self._judge(message.error(), message)
-            elif (message.topic(), message.partition()) in self._owned:
-                good.append(message)
-        return good
+        return [message for message in messages if self._is_record(message)]
+
+    def _is_record(self, message: Message) -> bool:
+        """Whether it is one of a partition that is ours. Raises FatalError."""
+        error = message.error()
+        place, offset = (message.topic() or "", message.partition() or 0), message.offset() or 0
+        if error is not None and error.code() != KafkaError._PARTITION_EOF:
+            self._judge(error, message)
+            return False
+        if place not in self._owned:
+            return False
+        if error is None:
+            self._positions.handed_out(place, offset)
+        elif (at := self._positions.at_end(place, offset)) is not None:
+            self._uncommitted[place] = at  # by the next `poll`
+        return error is None
 
     def commit(self, offsets: Mapping[Place, int]) -> None:
         """Everything before these offsets is done. Partitions lost meanwhile are left out.
@@ -129,7 +142,9 @@ class Subscription:
         away. What the next owner of a partition finds uncommitted, it repeats. Raises FatalError,
         now or from `poll`, where the broker never will accept it.
         """
-        self._uncommitted |= {place: at for place, at in offsets.items() if place in self._owned}
+        for place, at in offsets.items():
+            if place in self._owned:
+                self._uncommitted[place] = self._positions.done(place, at)
         if self._giving_up:
             self._commit_now()
         else:
@@ -261,6 +276,8 @@ class Subscription:
         places = [(p.topic, p.partition) for p in partitions]
         try:
             starts = self._start_at(places) if places else {}
+            for place in places:
+                self._positions.start(place, starts[place])
             consumer.incremental_assign([TopicPartition(*at, starts[at]) for at in places])
             self._owned.update(places)
             self._member = True
@@ -304,6 +321,7 @@ class Subscription:
         self._held_up -= frozenset(places)
         for place in places:
             self._uncommitted.pop(place, None)
+        self._positions.forget(places)
         try:
             consumer.incremental_unassign([TopicPartition(*place) for place in places])
         except KafkaException as error:

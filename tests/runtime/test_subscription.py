@@ -12,11 +12,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from runtime.errors import FatalError, UserError
-from runtime.kafka import KafkaSettings
+from runtime.kafka import KafkaSettings, transactional_config
 from runtime.subscription import Place, Subscription
 from tests.runtime.conftest import NewTopicOf, reset_group, values
 from tests.waiting import eventually
@@ -124,6 +124,75 @@ def test_what_is_done_is_committed_while_the_role_goes_on(
     for offset in range(1, 21):  # faster than a broker answers
         member.commit({(topic, 0): offset, (topic, 7): 1})
     eventually(lambda: polled(member) and committed(topic) == {0: 20})
+
+
+def in_a_transaction(kafka: KafkaSettings, topic: str, *records: bytes) -> None:
+    """Its end is a marker: one offset more."""
+    producer = Producer(transactional_config(kafka, f"{topic}-writer"))
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    for record in records:
+        producer.produce(topic, record)
+    producer.commit_transaction(30)
+
+
+def test_nothing_is_left_behind_what_is_done_not_even_a_transaction_s_marker(
+    kafka: KafkaSettings,
+    new_topic: NewTopicOf,
+    join: Joined,
+    committed: Callable[[str], dict[int, int]],
+) -> None:
+    """Or whoever scales by lag never sees zero."""
+    topic = new_topic("in")
+    in_a_transaction(kafka, topic, b"a", b"b")
+    member = join(topic)
+    member.take_until(2)
+    member.commit({(topic, 0): 1})
+    eventually(lambda: polled(member) and committed(topic) == {0: 1})
+    member.commit({(topic, 0): 2})
+    eventually(lambda: polled(member) and committed(topic) == {0: 3})
+    in_a_transaction(kafka, topic, b"c")
+    member.take_until(1)
+    member.commit({(topic, 0): 4})
+    eventually(lambda: polled(member) and committed(topic) == {0: 5})
+
+
+def test_a_marker_that_expired_is_no_record_that_expired(
+    kafka: KafkaSettings,
+    new_topic: NewTopicOf,
+    delete_before: Callable[[str, int, int], None],
+    join: Joined,
+    committed: Callable[[str], dict[int, int]],
+) -> None:
+    """A line that was quiet for longer than retention: its group starts again."""
+    topic = new_topic("in")
+    in_a_transaction(kafka, topic, b"a")
+    first = join(topic)
+    first.take_until(1)
+    first.commit({(topic, 0): 1})
+    eventually(lambda: polled(first) and committed(topic) == {0: 2})
+    first.close()
+    delete_before(topic, 0, 2)
+    in_a_transaction(kafka, topic, b"b")
+    assert join(topic).take_until(1) == [b"b"]
+
+
+def test_who_says_where_partitions_start_has_nothing_committed_for_him(
+    kafka: KafkaSettings,
+    new_topic: NewTopicOf,
+    join: Joined,
+    committed: Callable[[str], dict[int, int]],
+) -> None:
+    """Offsets of a stage with memory move with its transactions alone."""
+    topic = new_topic("in")
+    in_a_transaction(kafka, topic, b"a")
+    member = join(topic, start_at=lambda places: dict.fromkeys(places, 1))
+    eventually(lambda: polled(member) and bool(member.owned))
+    in_a_transaction(kafka, topic, b"b")
+    assert member.take_until(1) == [b"b"]
+    member.take(0.5)
+    member.close()
+    assert committed(topic) == {}
 
 
 def test_a_restart_goes_on_where_it_was_committed(
@@ -290,7 +359,7 @@ def test_partitions_that_stay_are_not_interrupted(
 
 
 SLEEPER = """
-from runtime.kafka import KafkaSettings
+from runtime.kafka import KafkaSettings, transactional_config
 from runtime.subscription import Subscription
 settings = KafkaSettings(bootstrap_servers="{server}", session_timeout_ms=1_000)
 events = []
