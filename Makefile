@@ -1,7 +1,7 @@
 # Thin on purpose: every line is a command that works by itself in .venv.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-containers lint format bench clean
+.PHONY: help setup demo test test-containers test-gpu lint format bench bench-gpu clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -28,7 +28,9 @@ demo: setup ## The whole line on real video, live (ARGS="--seconds 45")
 
 test: lint ## All checks and tests; gets and starts the servers that they need
 	@echo "test: on a real Kafka and a real PostgreSQL"
+	@$(BIN)/python -m tests.fixtures.compiler
 	@$(BIN)/python -m tests.fixtures.gstreamer
+	@$(BIN)/python -m tests.fixtures.helm
 	@$(BIN)/python -m pytest $(SPREAD) $(ARGS)
 
 test-containers: setup ## The same on containers; needs a Docker engine, compose, and their images
@@ -38,11 +40,19 @@ test-containers: setup ## The same on containers; needs a Docker engine, compose
 	@$(BIN)/python -m pytest --containers tests/containers
 	@$(BIN)/python -m pytest $(SPREAD) tests/runtime tests/sinks tests/end_to_end tests/faults
 
-lint: setup ## ruff and mypy (strict)
+# PYTHON_GPU: on a machine where nothing can be installed, the Python that has TensorRT (docs/gpu.md).
+PYTHON_GPU ?= $(BIN)/python
+test-gpu: ## What only a real GPU can prove, ten minutes of load among it (ARGS="--seconds 60")
+	@echo "test-gpu: needs an NVIDIA GPU, TensorRT and PyCUDA, and the models of benchmarks.gpu.models;"
+	@echo "  a skip tells what is missing; what it finds goes into docs/gpu.md."
+	@$(PYTHON_GPU) -m pytest --gpu --confcutdir tests/gpu tests/gpu -rs $(ARGS)
+
+lint: setup ## ruff and mypy (strict), as TensorRT 11 and as 10
 	@echo "lint: ruff, mypy"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
-	@$(BIN)/mypy
+	@$(BIN)/mypy --always-true TENSORRT_11
+	@$(BIN)/mypy --always-false TENSORRT_11 --cache-dir .mypy_cache/tensorrt-10 -p inference_worker.backends
 
 format: setup ## Let ruff format and mend what it can
 	@$(BIN)/ruff check --fix .
@@ -50,6 +60,9 @@ format: setup ## Let ruff format and mend what it can
 
 bench: setup ## Measure; results in benchmarks/results.json
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-gpu: ## Measure on a GPU; results in benchmarks/gpu/results and docs/gpu.md
+	@$(PYTHON_GPU) -m benchmarks.gpu $(ARGS)
 
 clean: ## Stop the embedded stack; remove .venv, caches and data of this checkout
 	@if [ -x $(BIN)/onehertz ]; then $(BIN)/onehertz down; fi

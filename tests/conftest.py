@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, settings
 from tests.fixtures.assets import assets
 from tests.fixtures.database import database, empty_database
 from tests.fixtures.gstreamer import gstreamer
+from tests.fixtures.helm import helm
 from tests.fixtures.servers import pytest_report_header, servers
 
 # The machine is shared: no deadline per example. A developer's runs try other examples every time;
@@ -20,4 +21,12 @@ settings.register_profile(
 )
 settings.load_profile("onehertz")
 
-__all__ = ["assets", "database", "empty_database", "gstreamer", "pytest_report_header", "servers"]
+__all__ = [
+    "assets",
+    "database",
+    "empty_database",
+    "gstreamer",
+    "helm",
+    "pytest_report_header",
+    "servers",
+]
