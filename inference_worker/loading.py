@@ -11,11 +11,12 @@ from pathlib import Path
 import msgspec
 
 from inference_worker.admission import NotFit, Reference, Verdict, admit
-from inference_worker.admission.reference import read_reference
+from inference_worker.admission.reference import arithmetic_of, read_reference
 from inference_worker.admission.remembered import admit_once
 from inference_worker.admission.trial import Previous, nothing_before
 from inference_worker.admission.verdict import TooSlow
-from inference_worker.backends.choice import Place, open_backend, places, this_machine
+from inference_worker.backends.base import EngineOptions
+from inference_worker.backends.choice import Place, lost_gpu, open_backend, places, this_machine
 from inference_worker.backends.compiled import prune
 from inference_worker.choosing.measured import Measured, MeasuredStore, best, this_processor
 from inference_worker.choosing.measuring import measure
@@ -43,6 +44,7 @@ class Opener:
         """See `load_detector`. Raises UserError if there is no such model, or nothing to run it."""
         self.settings = settings
         self.cache = _writable(cache)
+        self._engines = cache  # built beforehand, they are of use where nothing can be written
         store = Store(asset_path, settings.model_folders)
         found = _places(settings, store.manifest(settings.model))
         self._models = _models(store, settings.model, [place.reads for place in found])
@@ -56,13 +58,18 @@ class Opener:
     def open(self, plan: Plan, batch_ms: dict[int, float] | None = None) -> Detector:
         """Raises UserError if the engine can't do it."""
         self.opened = plan
+        model, options = self.model_for(plan)
+        backend = open_backend(plan.place, model.weights, options)
+        return Detector(model.manifest, backend, self.settings.score_threshold, batch_ms, options)
+
+    def model_for(self, plan: Plan) -> tuple[Model, EngineOptions]:
+        """What `open` opens for a plan, and how."""
         model = self._models[plan.place.reads]
         most = self.settings.max_batch
         if not plan.streams:
             most = min(most, model.manifest.max_batch or most)
-        options = plan.options(most, self.cache, model.manifest.input)
-        backend = open_backend(plan.place, model.weights, options)
-        return Detector(model.manifest, backend, self.settings.score_threshold, batch_ms, options)
+        cache = self._engines if plan.engine == "tensorrt" else self.cache
+        return model, plan.options(most, cache, model.manifest.input)
 
     def choose(self) -> Detector:
         """The one to serve. Where the settings leave a choice and there is a cache: the fastest.
@@ -106,6 +113,11 @@ class Opener:
         except NotFit as error:
             return error.why
         return ""
+
+    @property
+    def is_int8(self) -> bool:
+        """Whether the model is quantised, in any form that may be opened here."""
+        return any(arithmetic_of(one.weights) == "int8" for one in self._models.values())
 
     def measured_store(self, cache: Path) -> MeasuredStore:
         """Where what is measured of this model on this machine is kept."""
@@ -201,7 +213,12 @@ def model_files(settings: InferSettings) -> list[Path]:
 def _places(settings: InferSettings, manifest: Manifest) -> list[Place]:
     """Where it may run. Raises UserError if there is no engine for it."""
     forms = [Path(form.file).suffix for form in manifest.weights]
-    found = places(settings.backend, settings.device, forms, this_machine())
+    machine = this_machine()
+    found = places(
+        settings.backend, settings.device, forms, machine, cpu_fallback=settings.cpu_fallback
+    )
+    if lost := lost_gpu(settings.backend, settings.device, machine):
+        logger.error("no GPU can be used: %s; the CPU does it, slowly (infer.cpu_fallback)", lost)
     if settings.backend != "auto":
         return found
     able = [place for place in found if place.engine not in manifest.not_on]

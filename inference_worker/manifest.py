@@ -104,7 +104,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nms: Nms | None = None  # None: the model's boxes need none
     max_batch: Positive | None = None  # that the graph can do; None: whatever it declares
     # Engines that see something else with it, or can't read it: `backend: auto` leaves them out.
-    not_on: tuple[Literal["openvino", "onnxruntime"], ...] = ()
+    not_on: tuple[Literal["openvino", "onnxruntime", "tensorrt"], ...] = ()
 
     def __post_init__(self) -> None:
         if self.nms is None and not isinstance(self.output, WithoutNms):

@@ -38,13 +38,18 @@ def placed(spec: Input, image: Image) -> Placement:
     return letterboxed(width, height, spec.width, spec.height, spec.letterbox.anchor)
 
 
+def scale_and_shift(spec: Input) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """What a grey level is multiplied by, then added to: (3,) each, in the order of `colour`."""
+    scale = (1.0 / np.array(spec.std, dtype=np.float64)).astype(np.float32)
+    return scale, (-np.array(spec.mean) / np.array(spec.std)).astype(np.float32)
+
+
 class Preprocessor:
     """Resize, colour order, mean and std, layout. May be used by several threads at once."""
 
     def __init__(self, spec: Input) -> None:
         self._spec = spec
-        self._scale = (1.0 / np.array(spec.std, dtype=np.float64)).astype(np.float32)
-        self._shift = (-np.array(spec.mean) / np.array(spec.std)).astype(np.float32)
+        self._scale, self._shift = scale_and_shift(spec)
         values = np.arange(256, dtype=np.float32)[:, None] * self._scale + self._shift
         if spec.dtype == "uint8":
             values = np.clip(np.rint(values), 0, 255)

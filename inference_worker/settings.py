@@ -22,21 +22,26 @@ class InferSettings(Section):
         description="Folders with models of your own, which `onehertz models add` makes; an earlier"
         " one hides a model of the same name in a later one, and all hide those of onehertz.",
     )
-    backend: Literal["auto", "openvino", "onnxruntime", "onnxruntime-tensorrt"] = Field(
+    backend: Literal["auto", "openvino", "onnxruntime", "tensorrt"] = Field(
         default="auto",
         description="Inference engine; auto takes the one measured to be faster on this machine."
-        " onnxruntime-tensorrt (GPU) compiles for minutes at its first start.",
+        " tensorrt (GPU) builds an engine for minutes, once (`onehertz models build`).",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto",
         description="Where it runs; auto takes a GPU if there is one that an installed engine can"
         " use, cuda refuses to start without.",
     )
+    cpu_fallback: bool = Field(
+        default=False,
+        description="With `device: auto`: where an engine for a GPU is installed, but none can be"
+        " used, run on the CPU, and say so as an error; else such a worker refuses to start.",
+    )
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto",
         description="Arithmetic of the engine. bfloat16 and float16 (OpenVINO, where the processor"
-        " has them) are faster and move boxes a little; auto takes them only for a model that"
-        " passes the admission test with them.",
+        " has them; float16: tensorrt too) are faster and move boxes a little; auto takes them only"
+        " for a model that passes the admission test with them. What is INT8 is so in the model.",
     )
     threads: Annotated[int, Field(ge=0, le=1024)] = Field(
         default=0, description="Threads of the engine; 0: one per core that the process may use."

@@ -9,30 +9,25 @@ from pathlib import Path
 from typing import Literal
 
 from inference_worker.backends.base import Backend, EngineOptions
-from inference_worker.backends.cuda import cuda_problem
+from inference_worker.backends.cuda import cuda_problem, loading_tensorrt, tensorrt_problem
 from runtime.errors import UserError
 
-Engine = Literal["openvino", "onnxruntime", "onnxruntime-tensorrt"]
+Engine = Literal["openvino", "onnxruntime", "tensorrt"]
 Device = Literal["cpu", "cuda"]
 
 # Suffixes of the files that an engine reads.
 READS: dict[Engine, tuple[str, ...]] = {
     "openvino": (".onnx", ".tflite", ".pb", ".xml"),
     "onnxruntime": (".onnx",),
-    "onnxruntime-tensorrt": (".onnx",),
+    "tensorrt": (".onnx",),
 }
-# For those that compile for minutes `auto` is no reason: they are asked for by name.
-_ASKED_FOR: tuple[Engine, ...] = ("onnxruntime-tensorrt",)
 # For each device, in the order in which `auto` prefers them.
 _ENGINES: dict[Device, tuple[Engine, ...]] = {
-    "cuda": ("onnxruntime", "onnxruntime-tensorrt"),
+    "cuda": ("tensorrt", "onnxruntime"),
     "cpu": ("openvino", "onnxruntime"),
 }
-# ONNX Runtime is published as two packages, of which only one has these libraries.
-_GPU_PARTS: dict[Engine, str] = {
-    "onnxruntime": "libonnxruntime_providers_cuda.so",
-    "onnxruntime-tensorrt": "libonnxruntime_providers_tensorrt.so",
-}
+# ONNX Runtime is published as two packages, of which only one has this library.
+_ONNX_RUNTIME_GPU = "libonnxruntime_providers_cuda.so"
 _EXTRAS: dict[Device, str] = {"cuda": "worker-gpu", "cpu": "worker-cpu"}
 
 
@@ -42,6 +37,7 @@ class Machine:
 
     engines: dict[Device, tuple[Engine, ...]]  # installed, the preferred one first
     cuda_problem: str  # why no CUDA device can be used; empty where one can
+    tensorrt_problem: str = ""  # why TensorRT is not among the engines
 
 
 @dataclass(frozen=True)
@@ -65,10 +61,13 @@ def installed_engines() -> tuple[Engine, ...]:
 def this_machine() -> Machine:
     """Looks at what is installed; imports no engine, since each of them is heavy."""
     installed = installed_engines()
+    problem = tensorrt_problem()
+    cuda: list[Engine] = [] if problem else ["tensorrt"]
     found = find_spec("onnxruntime")
     parts = Path(found.origin).parent / "capi" if found and found.origin else Path()
-    cuda = tuple(one for one, part in _GPU_PARTS.items() if (parts / part).is_file())
-    return Machine({"cuda": cuda, "cpu": installed}, cuda_problem())
+    if (parts / _ONNX_RUNTIME_GPU).is_file():
+        cuda.append("onnxruntime")
+    return Machine({"cuda": tuple(cuda), "cpu": installed}, cuda_problem(), problem)
 
 
 def places(
@@ -76,24 +75,42 @@ def places(
     device: Device | Literal["auto"],
     forms: Collection[str],
     machine: Machine,
+    *,
+    cpu_fallback: bool = False,
 ) -> list[Place]:
     """All engines of one device that suit the settings and read one of the forms; never none.
 
-    `forms`: suffixes of the model's files. `auto` prefers a GPU that can be used. Raises UserError
-    that says what is missing.
+    `forms`: suffixes of the model's files. `auto` prefers a GPU that can be used; `cpu_fallback`:
+    without one it is content with the CPU. Raises UserError that says what is missing.
     """
+    if (lost := lost_gpu(engine, device, machine)) and not cpu_fallback:
+        raise UserError(
+            f"infer.device: an engine for a GPU is installed, but no device can be used: {lost};"
+            " mend that, or say `device: cpu`, or `cpu_fallback: true` to run without it"
+        )
     if device == "cuda" and machine.cuda_problem:
         raise UserError(f"infer.device: no CUDA device can be used: {machine.cuda_problem}")
     for one in (devices := _devices(device, machine)):
         able = [
             Place(name, one)
             for name in machine.engines[one]
-            if (engine == name or (engine == "auto" and name not in _ASKED_FOR))
-            and set(READS[name]) & set(forms)
+            if engine in (name, "auto") and set(READS[name]) & set(forms)
         ]
         if able:
             return able
     raise UserError(_why_not(engine, devices[-1], forms, machine))
+
+
+def lost_gpu(
+    engine: Engine | Literal["auto"], device: Device | Literal["auto"], machine: Machine
+) -> str:
+    """Why a GPU that an installed engine is for can't be used; empty: it can, or none is meant.
+
+    Engines for a GPU are installed only where there should be one: to infer on the CPU instead,
+    twenty times slower, is nothing to do unasked.
+    """
+    meant = [name for name in machine.engines["cuda"] if engine in (name, "auto")]
+    return machine.cuda_problem if device == "auto" and meant else ""
 
 
 def open_backend(place: Place, weights: Path, options: EngineOptions) -> Backend:
@@ -103,11 +120,14 @@ def open_backend(place: Place, weights: Path, options: EngineOptions) -> Backend
         from inference_worker.backends.openvino import OpenVinoBackend
 
         return OpenVinoBackend(weights, options)
+    if place.engine == "tensorrt":
+        with loading_tensorrt():
+            from inference_worker.backends.tensorrt.backend import TensorRtBackend
+
+        return TensorRtBackend(weights, options)
     from inference_worker.backends.onnxruntime import OnnxRuntimeBackend
 
-    return OnnxRuntimeBackend(
-        weights, options, place.device, tensorrt=place.engine == "onnxruntime-tensorrt"
-    )
+    return OnnxRuntimeBackend(weights, options, place.device)
 
 
 def _devices(device: Device | Literal["auto"], machine: Machine) -> list[Device]:
@@ -125,6 +145,8 @@ def _why_not(
     if engine != "auto" and engine in machine.engines[device]:
         reads = ", ".join(READS[engine])
         return f"infer.backend: {engine} reads {reads}, the model has {', '.join(sorted(forms))}"
+    if engine == "tensorrt" and machine.tensorrt_problem:
+        return f"infer.backend: tensorrt can't be used: {machine.tensorrt_problem}"
     if engine != "auto":
         return f"infer.backend: {engine} for {device} is not installed: {install}"
     return f"no inference engine for {', '.join(sorted(forms))} on {device} is installed: {install}"

@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU, or by CUDA or TensorRT on a GPU: reads ONNX.
+"""ONNX Runtime on the CPU, or by CUDA on a GPU: reads ONNX.
 
 On a GPU it has been run by nobody yet: docs/containers.md says what was tried without one.
 """
@@ -18,6 +18,7 @@ from inference_worker.backends.base import (
     by_image,
     free_batch,
 )
+from inference_worker.backends.onnx_files import has_more_files
 from inference_worker.backends.streams import Streams
 from runtime.errors import FatalError, UserError
 
@@ -28,7 +29,6 @@ _ERRORS_ONLY = 3  # of ONNX Runtime's log levels
 # would choose another one, with other last bits, from start to start.
 _CUDA = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
 _CPU_PROVIDER, _CUDA_PROVIDER = "CPUExecutionProvider", "CUDAExecutionProvider"
-_TENSORRT_PROVIDER = "TensorrtExecutionProvider"
 Providers = list[str | tuple[str, dict[str, str]]]
 
 
@@ -37,30 +37,24 @@ class OnnxRuntimeBackend:
 
     lanes = 1
 
-    def __init__(
-        self,
-        weights: Path,
-        options: EngineOptions,
-        device: str = "cpu",
-        *,
-        tensorrt: bool = False,
-    ) -> None:
-        """`device`: "cpu" or "cuda". `tensorrt`: let TensorRT compile what it can of the graph.
+    name = "onnxruntime"
+
+    def __init__(self, weights: Path, options: EngineOptions, device: str = "cpu") -> None:
+        """`device`: "cpu" or "cuda".
 
         Raises UserError if ONNX Runtime can't read the file or do what the options ask for.
         """
-        self.name = "onnxruntime-tensorrt" if tensorrt else "onnxruntime"
         self.device = device
         self.precision = options.precision
         if weights.suffix != ".onnx":
             raise UserError(f"{weights}: ONNX Runtime reads only .onnx; use `backend: openvino`")
-        if options.precision not in (("float32", "float16") if tensorrt else ("float32",)):
+        if options.precision != "float32":
             raise UserError(
                 f"ONNX Runtime has no {options.precision} here; use `precision: float32`,"
                 " or `backend: openvino`"
             )
         try:
-            self._session = _session(weights, options, _providers(options, device, tensorrt))
+            self._session = _session(weights, options, _providers(device))
         except UserError:
             raise
         except Exception as error:  # its exceptions have no common ancestor below this one
@@ -100,20 +94,8 @@ class OnnxRuntimeBackend:
         }
 
 
-def _providers(options: EngineOptions, device: str, tensorrt: bool) -> Providers:
-    """The first is the one that must be there; the others take what it can't do."""
-    if device != "cuda":
-        return [_CPU_PROVIDER]
-    on_gpu: Providers = [(_CUDA_PROVIDER, _CUDA), _CPU_PROVIDER]
-    if not tensorrt:
-        return on_gpu
-    asked = {"trt_fp16_enable": "1" if options.precision == "float16" else "0"}
-    if options.cache is not None:  # to compile takes minutes
-        folder = options.cache / "tensorrt"
-        folder.mkdir(parents=True, exist_ok=True)
-        asked |= {"trt_engine_cache_enable": "1", "trt_engine_cache_path": str(folder)}
-        asked |= {"trt_timing_cache_enable": "1", "trt_timing_cache_path": str(folder)}
-    return [(_TENSORRT_PROVIDER, asked), *on_gpu]
+def _providers(device: str) -> Providers:
+    return [_CPU_PROVIDER] if device == "cpu" else [(_CUDA_PROVIDER, _CUDA), _CPU_PROVIDER]
 
 
 def _session(weights: Path, options: EngineOptions, providers: Providers) -> ort.InferenceSession:
@@ -125,15 +107,9 @@ def _session(weights: Path, options: EngineOptions, providers: Providers) -> ort
     )
     wanted = providers[0] if isinstance(providers[0], str) else providers[0][0]
     if wanted not in session.get_providers():
-        library = "TensorRT" if wanted == _TENSORRT_PROVIDER else "CUDA and cuDNN"
         raise UserError(
             "infer.device: ONNX Runtime can't use the GPU, its reason is above;"
-            f" the libraries of {library} come with "
-            + (
-                "NVIDIA's package `tensorrt`"
-                if library == "TensorRT"
-                else "pip install 'onehertz[worker-gpu]'"
-            )
+            " the libraries of CUDA and cuDNN come with pip install 'onehertz[worker-gpu]'"
         )
     return session
 
@@ -144,7 +120,7 @@ def _in_memory(weights: Path) -> str | bytes:
     ONNX Runtime maps those files: written over while they serve, they give other boxes, and cut
     short, they end the process with a SIGBUS (1.31).
     """
-    if b"location" not in weights.read_bytes():  # what every reference to such a file contains
+    if not has_more_files(weights):
         return str(weights)
     try:
         import onnx  # takes 0.2 s, and few graphs need it

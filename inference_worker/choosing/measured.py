@@ -18,23 +18,38 @@ from pathlib import Path
 
 import msgspec
 
+from inference_worker.backends.cuda import TENSORRT_PACKAGES, gpu_name
 from inference_worker.choosing.cores import cores
 from inference_worker.choosing.plans import Plan
 
 logger = logging.getLogger(__name__)
 
 _FORM = 1  # of the file; another one's is measured anew
-_PACKAGES = ("openvino", "onnxruntime", "onnxruntime-gpu")
+_PACKAGES = ("openvino", "onnxruntime", "onnxruntime-gpu", *TENSORRT_PACKAGES, "pycuda")
+
+
+class Power(msgspec.Struct, frozen=True):
+    """What the GPU took for batches of one size; None: it does not tell."""
+
+    watts: float | None
+    joules_per_batch: float | None
+    utilisation: float | None
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """One plan, and what a batch of each size took: medians of some rounds, in ms."""
+    """One plan, and what a batch of each size took: medians of some rounds, in ms.
+
+    With several batches under way at once, `batch_ms` is what one takes of the engine, and
+    `batch_latency_ms` what it takes from its own start to its end.
+    """
 
     plan: Plan
     batch_ms: dict[int, float]  # wall clock
     batch_cpu_ms: dict[int, float]  # of all threads
     refusal: str = ""  # why it is not to be used, whatever its speed
     batch_range_ms: dict[int, tuple[float, float]] = {}  # wall clock: the least and the most
+    batch_latency_ms: dict[int, tuple[float, float]] = {}  # median, and what 95 of 100 keep
+    batch_power: dict[int, Power] = {}  # only where a GPU was metered
 
     def cost(self, max_batch: int) -> float:
         """Per image, at the largest size measured up to `max_batch`: what it makes others wait.
@@ -67,6 +82,7 @@ def this_processor() -> dict[str, str]:
         "model": known.get("model name", known.get("CPU part", "")),
         "flags": known.get("flags", known.get("Features", "")),
         "cores": str(cores()),
+        "gpu": gpu_name(),
         **{name: _version(name) for name in _PACKAGES},
     }
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from statistics import median
+from statistics import fmean, median
 
 from inference_worker.admission import synthetic_pictures
 from inference_worker.backends.base import Image
-from inference_worker.choosing.measured import Measured
+from inference_worker.choosing.measured import Measured, Power
 from inference_worker.choosing.plans import FLOAT32, Plan
+from inference_worker.choosing.stretch import Clocks, NewMeter, Stretch, percentile, stretch
 from inference_worker.detector import Detector
 from runtime.errors import FatalError, UserError
 
@@ -18,7 +18,6 @@ SIZES = (8, 4, 2, 1)  # of batches, the one that decides first
 ROUNDS = 5
 BUDGET_S = 6.0  # for the rounds; opening and first batches take about as long again
 
-Clock = Callable[[], float]
 OpenPlan = Callable[[Plan], Detector]
 # Why a detector in fewer bits than float32 is not to be used; empty: it sees what float32 sees.
 Judge = Callable[[Detector], str]
@@ -31,16 +30,18 @@ class _Trial:
     plan: Plan
     detector: Detector | None = None
     refusal: str = ""
-    wall_ms: dict[int, list[float]] = field(default_factory=dict)
-    cpu_ms: dict[int, list[float]] = field(default_factory=dict)
+    found: dict[int, list[Stretch]] = field(default_factory=dict)  # by batch size
 
 
 @dataclass(frozen=True)
-class Clocks:
-    """In seconds: of the wall, and the CPU time of all threads of this process."""
+class Stretching:
+    """How long each turn of a plan lasts; of 0 s: a batch, on a GPU a few on each lane."""
 
-    wall: Clock = time.perf_counter
-    cpu: Clock = time.process_time
+    least_s: float = 0.0
+    new_meter: NewMeter | None = None  # of the GPU, whose readings need a second or so
+
+
+_BATCHES = Stretching()
 
 
 def measure(
@@ -52,39 +53,33 @@ def measure(
     rounds: int = ROUNDS,
     sizes: Sequence[int] = SIZES,
     clocks: Clocks | None = None,
+    stretching: Stretching = _BATCHES,
+    pictures: Sequence[Image] = (),
     told: Callable[[], None] = lambda: None,
 ) -> list[Measured]:
     """One row for each plan, in rounds: every plan once, so that all share the machine's mood.
 
-    Of a slow model only small batches are tried. `told` is called after each batch.
+    Of a slow model only small batches are tried. `pictures`: as many as the largest batch has, else
+    synthetic ones are. `told` is called after each turn.
     """
     clocks = clocks or Clocks()
-    pictures = synthetic_pictures(max(sizes) + 2)[2:]  # without the plain ones
+    pictures = pictures or synthetic_pictures(max(sizes) + 2)[2:]  # without the plain ones
     trials = [_opened(plan, open_plan) for plan in plans]
     opened = [trial.detector for trial in trials if trial.detector is not None]
     single_s = [_warm_up(trial, pictures, clocks) for trial in trials]
     sizes = _affordable(sizes, sum(single_s), budget_s)
     for trial in trials:
-        _time(trial, pictures[: sizes[0]], clocks, keep=False)
+        _time(trial, pictures[: sizes[0]], clocks)
         _judge(trial, judge)
     until_s = clocks.wall() + budget_s
     for size in [*sizes] * rounds:
         for trial in trials:
-            if clocks.wall() < until_s or not trial.wall_ms:
-                _time(trial, pictures[:size], clocks)
+            if clocks.wall() < until_s or not trial.found:
+                _time(trial, pictures[:size], clocks, keep=stretching)
                 told()
     for detector in opened:
         detector.close()
-    return [
-        Measured(
-            trial.plan,
-            _medians(trial.wall_ms),
-            _medians(trial.cpu_ms),
-            trial.refusal,
-            {size: (min(took), max(took)) for size, took in sorted(trial.wall_ms.items())},
-        )
-        for trial in trials
-    ]
+    return [_measured(trial) for trial in trials]
 
 
 def _affordable(sizes: Sequence[int], all_s: float, budget_s: float) -> list[int]:
@@ -108,9 +103,9 @@ def _opened(plan: Plan, open_plan: OpenPlan) -> _Trial:
 
 def _warm_up(trial: _Trial, pictures: Sequence[Image], clocks: Clocks) -> float:
     """The first image, which costs more than later ones; how many seconds the second takes."""
-    _time(trial, pictures[:1], clocks, keep=False)
+    _time(trial, pictures[:1], clocks)
     began_s = clocks.wall()
-    _time(trial, pictures[:1], clocks, keep=False)
+    _time(trial, pictures[:1], clocks)
     return clocks.wall() - began_s
 
 
@@ -119,23 +114,59 @@ def _judge(trial: _Trial, judge: Judge) -> None:
         trial.refusal = judge(trial.detector)
 
 
-def _time(trial: _Trial, pictures: Sequence[Image], clocks: Clocks, *, keep: bool = True) -> None:
-    """One batch; a plan that fails is out."""
+def _time(
+    trial: _Trial, pictures: Sequence[Image], clocks: Clocks, *, keep: Stretching | None = None
+) -> None:
+    """A turn, or a single batch that is not kept; a plan that fails is out."""
     if (detector := trial.detector) is None:
         return
     pictures = pictures[: detector.backend.max_batch]
     prepared = detector.prepare(pictures)
-    wall_s, cpu_s = clocks.wall(), clocks.cpu()
     try:
-        detector.run(prepared)
+        if keep is None:
+            detector.run(prepared)
+            return
+        found = stretch(
+            lambda: detector.run(prepared), detector.backend.lanes, clocks,
+            least_s=keep.least_s, new_meter=keep.new_meter,
+        )  # fmt: skip
     except FatalError as error:
         trial.detector, trial.refusal = None, str(error)
         return
-    took_cpu_ms, took_ms = (clocks.cpu() - cpu_s) * 1000, (clocks.wall() - wall_s) * 1000
-    if keep:
-        trial.cpu_ms.setdefault(len(pictures), []).append(took_cpu_ms)
-        trial.wall_ms.setdefault(len(pictures), []).append(took_ms)
+    trial.found.setdefault(len(pictures), []).append(found)
 
 
-def _medians(times: dict[int, list[float]]) -> dict[int, float]:
-    return {size: round(median(found), 3) for size, found in sorted(times.items())}
+def _measured(trial: _Trial) -> Measured:
+    by_size = sorted(trial.found.items())
+    each_ms = {size: [one.wall_ms / one.batches for one in found] for size, found in by_size}
+    latencies = {size: [ms for one in found for ms in one.latencies_ms] for size, found in by_size}
+    return Measured(
+        trial.plan,
+        {size: round(median(took), 3) for size, took in each_ms.items()},
+        {
+            size: round(median(one.cpu_ms / one.batches for one in found), 3)
+            for size, found in by_size
+        },
+        trial.refusal,
+        {size: (min(took), max(took)) for size, took in each_ms.items()},
+        {
+            size: (round(median(took), 3), round(percentile(took, 0.95), 3))
+            for size, took in latencies.items()
+        },
+        {size: power for size, found in by_size if (power := _power(found)) is not None},
+    )
+
+
+def _power(found: Sequence[Stretch]) -> Power | None:
+    """None where nothing was metered."""
+    used = [one.used for one in found if one.used is not None]
+    if not used:
+        return None
+    joules = [one.joules for one in used if one.joules is not None]
+    busy = [one.utilisation for one in used if one.utilisation is not None]
+    told = len(joules) == len(used)
+    return Power(
+        watts=sum(joules) / sum(one.seconds for one in used) if told else None,
+        joules_per_batch=sum(joules) / sum(one.batches for one in found) if told else None,
+        utilisation=fmean(busy) if busy else None,
+    )

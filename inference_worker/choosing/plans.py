@@ -16,7 +16,7 @@ FLOAT32 = "float32"
 _CAN: dict[Engine, tuple[str, ...]] = {
     "openvino": (FLOAT32, "bfloat16", "float16"),
     "onnxruntime": (FLOAT32,),
-    "onnxruntime-tensorrt": (FLOAT32, "float16"),
+    "tensorrt": (FLOAT32, "float16"),
 }
 
 
@@ -66,6 +66,8 @@ def plans(
 def _precisions(settings: InferSettings, place: Place, half: Iterable[str]) -> list[str]:
     if settings.precision != "auto":
         return [settings.precision]
+    if place.engine == "tensorrt":
+        return [FLOAT32, "float16"]
     return [FLOAT32, *half] if place.engine == "openvino" else [FLOAT32]
 
 

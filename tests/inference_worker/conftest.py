@@ -16,6 +16,8 @@ from inference_worker.store import Store
 from tests.fixtures.assets import FetchedAssets, assets  # noqa: F401
 from tests.inference_worker import onnx_models
 
+pytest.register_assert_rewrite("tests.inference_worker.engine_suite")
+
 Image = np.ndarray
 
 

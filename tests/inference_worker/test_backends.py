@@ -1,4 +1,4 @@
-"""One suite that every engine must pass in each way to run it, on the same ONNX files."""
+"""The engines of CPUs pass the suite of all engines, in each way to run them, and more."""
 
 from __future__ import annotations
 
@@ -16,8 +16,15 @@ from inference_worker.backends.choice import Place, installed_engines, open_back
 from inference_worker.detector import Detector
 from runtime.errors import FatalError, UserError
 from tests.inference_worker import onnx_models
+from tests.inference_worker.engine_suite import (
+    MAX_BATCH,
+    Engine,
+    EngineSuite,
+    OpenModel,
+    WholeBatchSuite,
+    some_input,
+)
 
-MAX_BATCH = 8
 ROOT = Path(__file__).parents[2]
 
 
@@ -53,30 +60,24 @@ def opened(way: Way, folder: Path, model: bytes, *, threads: int = 1) -> Backend
     return open_backend(Place(way.engine, "cpu"), path, options)
 
 
-def some_input(batch: int, *shape: int) -> np.ndarray:
-    return np.random.default_rng(5).normal(0, 1, (batch, *shape)).astype(np.float32)
-
-
 def test_both_cpu_engines_are_tested():
     assert set(installed_engines()) == {"openvino", "onnxruntime"}
 
 
-def test_an_engine_says_what_it_is(way: Way, tmp_path: Path):
-    backend = opened(way, tmp_path, onnx_models.affine())
-    assert (backend.name, backend.device, backend.precision) == (way.engine, "cpu", "float32")
-    assert backend.input_names == ("x",)
-    assert backend.max_batch == MAX_BATCH
+class TestEachWay(EngineSuite):
+    @pytest.fixture
+    def open_model(self, way: Way, tmp_path: Path) -> OpenModel:
+        return lambda model: opened(way, tmp_path, model)
+
+    @pytest.fixture
+    def engine(self, way: Way) -> Engine:
+        return Engine(way.engine, "cpu")
 
 
-@pytest.mark.parametrize("batch", [1, 2, 5, MAX_BATCH])
-def test_outputs_are_right_and_have_the_batch_first(way: Way, tmp_path: Path, batch: int):
-    backend = opened(way, tmp_path, onnx_models.affine())
-    x = some_input(batch, 3, 2, 2)
-    outputs = backend.infer({"x": x})
-    assert set(outputs) == {"twice", "flat"}
-    assert outputs["twice"] == pytest.approx(2 * x + 1, rel=1e-6)
-    assert outputs["flat"] == pytest.approx((2 * x + 1).reshape(batch, 12), rel=1e-6)
-    assert {array.dtype for array in outputs.values()} == {np.dtype(np.float32)}
+class TestBatchesAsOne(WholeBatchSuite):
+    @pytest.fixture
+    def open_model(self, whole: Way, tmp_path: Path) -> OpenModel:
+        return lambda model: opened(whole, tmp_path, model)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -98,47 +99,6 @@ def test_the_answers_of_the_engines_agree(tmp_path: Path):
     ]
     for answer in answers[1:]:
         assert answer == pytest.approx(answers[0], rel=1e-4, abs=1e-5)
-
-
-def test_inputs_and_outputs_have_the_names_of_the_graph(way: Way, tmp_path: Path):
-    backend = opened(way, tmp_path, onnx_models.renamed())
-    assert backend.input_names == ("x",)
-    x = some_input(2, 4)
-    assert np.array_equal(backend.infer({"x": x})["y"], -x)
-
-
-def test_an_answer_belongs_to_the_caller(way: Way, tmp_path: Path):
-    backend = opened(way, tmp_path, onnx_models.affine())
-    first = backend.infer({"x": np.zeros((2, 3, 2, 2), dtype=np.float32)})
-    backend.infer({"x": np.ones((2, 3, 2, 2), dtype=np.float32)})
-    assert (first["twice"] == 1).all()
-    first["twice"][:] = 7  # and may be written to
-
-
-def test_a_read_only_input_is_taken(way: Way, tmp_path: Path):
-    backend = opened(way, tmp_path, onnx_models.affine())
-    x = np.ones((1, 3, 2, 2), dtype=np.float32)
-    x.flags.writeable = False
-    assert (backend.infer({"x": x})["twice"] == 3).all()
-
-
-@pytest.mark.parametrize("batch", [0, MAX_BATCH + 1])
-def test_a_batch_of_the_wrong_size_is_refused(way: Way, tmp_path: Path, batch: int):
-    backend = opened(way, tmp_path, onnx_models.affine())
-    with pytest.raises(ValueError, match="batches of 1 to 8"):
-        backend.infer({"x": np.zeros((batch, 3, 2, 2), dtype=np.float32)})
-
-
-def test_an_input_of_another_name_is_refused(way: Way, tmp_path: Path):
-    backend = opened(way, tmp_path, onnx_models.affine())
-    with pytest.raises(ValueError, match="the model has"):
-        backend.infer({"y": np.zeros((1, 3, 2, 2), dtype=np.float32)})
-
-
-def test_an_input_of_the_wrong_shape_is_a_fatal_error(way: Way, tmp_path: Path):
-    backend = opened(way, tmp_path, onnx_models.affine())
-    with pytest.raises(FatalError, match=r"batch of [12]"):
-        backend.infer({"x": np.zeros((2, 3, 5, 5), dtype=np.float32)})
 
 
 def test_a_declared_dynamic_batch_that_is_a_lie_is_a_fatal_error(whole: Way, tmp_path: Path):
@@ -164,49 +124,6 @@ def test_a_squeezed_batch_axis_comes_back_in_every_image_of_a_batch(alone: Way, 
     backend = opened(alone, tmp_path, onnx_models.affine(batch=1, squeezed=True))
     x = some_input(4, 3, 2, 2)
     assert backend.infer({"x": x})["flat"] == pytest.approx((2 * x + 1).reshape(4, 12), rel=1e-6)
-
-
-def test_after_a_batch_that_failed_the_next_one_is_inferred(way: Way, tmp_path: Path):
-    backend = opened(way, tmp_path, onnx_models.affine())
-    for _ in range(4):  # more often than there are requests to lose
-        with pytest.raises(FatalError):
-            backend.infer({"x": np.zeros((3, 3, 5, 5), dtype=np.float32)})
-    assert (backend.infer({"x": np.ones((3, 3, 2, 2), dtype=np.float32)})["twice"] == 3).all()
-
-
-def test_half_floats_are_taken_and_whole_numbers_given(way: Way, tmp_path: Path):
-    backend = opened(way, tmp_path, onnx_models.typed())
-    x = np.array([[0.5, -2.0], [1.5, 4.0], [0.0, 0.25]], dtype=np.float16)
-    outputs = backend.infer({"x": x, "size": np.array([[3], [5], [7]])})
-    assert outputs["half"].tolist() == (x * 2).tolist()
-    assert outputs["whole"].tolist() == [[4], [6], [8]]
-    assert {array.dtype for array in outputs.values()} == {np.dtype(np.float32)}
-
-
-def test_a_batch_axis_that_the_graph_squeezed_away_comes_back(whole: Way, tmp_path: Path):
-    backend = opened(whole, tmp_path, onnx_models.affine(batch=1, squeezed=True))
-    assert backend.max_batch == 1
-    assert backend.infer({"x": some_input(1, 3, 2, 2)})["flat"].shape == (1, 12)
-
-
-def test_a_model_for_one_image_serves_one_image(way: Way, tmp_path: Path):
-    backend = opened(way, tmp_path, onnx_models.affine(batch=1, reshape_to=1))
-    x = some_input(1, 3, 2, 2)
-    assert backend.infer({"x": x})["twice"] == pytest.approx(2 * x + 1, rel=1e-6)
-
-
-def test_a_model_for_exactly_four_images_is_refused(way: Way, tmp_path: Path):
-    with pytest.raises(UserError, match=r"model\.onnx: is made for batches of exactly 4"):
-        opened(way, tmp_path, onnx_models.affine(batch=4))
-
-
-@pytest.mark.parametrize("content", [b"", b"no model at all"])
-def test_a_file_that_is_no_model_is_an_error_that_names_it(
-    way: Way, tmp_path: Path, content: bytes
-):
-    with pytest.raises(UserError, match=r"model\.onnx: .* can't use this model: .") as caught:
-        opened(way, tmp_path, content)
-    assert "\n" not in str(caught.value)
 
 
 def test_a_file_that_is_not_there_is_an_error_that_names_it(way: Way, tmp_path: Path):
@@ -280,34 +197,6 @@ def test_on_a_gpu_onnx_runtime_computes_in_float32_and_never_changes_to_the_cpu(
     (first, provider_options), *_ = asked["providers"]
     assert first == "CUDAExecutionProvider"
     assert provider_options["use_tf32"] == "0"
-
-
-def test_tensorrt_keeps_what_it_has_compiled_and_leaves_the_rest_to_cuda(
-    fake_session: type[FakeSession], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-):
-    providers = ["TensorrtExecutionProvider", *fake_session.providers]
-    monkeypatch.setattr(fake_session, "providers", providers)
-    options = EngineOptions(threads=1, max_batch=4, precision="float16", cache=tmp_path / "cache")
-    place = Place("onnxruntime-tensorrt", "cuda")
-    backend = open_backend(place, empty_file(tmp_path), options)
-    assert (backend.name, backend.device, backend.precision) == (
-        "onnxruntime-tensorrt",
-        "cuda",
-        "float16",
-    )
-    (first, asked), (second, _), third = fake_session.last.asked["providers"]
-    assert [first, second, third] == providers
-    assert asked["trt_fp16_enable"] == "1"
-    assert asked["trt_engine_cache_path"] == str(tmp_path / "cache" / "tensorrt")
-    assert (tmp_path / "cache" / "tensorrt").is_dir()
-
-
-def test_a_session_that_left_tensorrt_out_is_refused(
-    fake_session: type[FakeSession], tmp_path: Path
-):
-    options = EngineOptions(threads=1, max_batch=4)
-    with pytest.raises(UserError, match="libraries of TensorRT"):
-        open_backend(Place("onnxruntime-tensorrt", "cuda"), empty_file(tmp_path), options)
 
 
 def test_a_session_that_left_the_gpu_out_is_refused(

@@ -12,7 +12,9 @@ from click.testing import CliRunner, Result
 from inference_worker.choosing.measured import Measured
 from inference_worker.choosing.plans import Plan
 from onehertz.cli.models import models as command
-from onehertz.cli.models.bench_plot import chart, page
+from onehertz.cli.models.bench_plot import page, speed_chart
+from onehertz.cli.models.bench_run import Benched
+from runtime.errors import UserError
 from tests.inference_worker.onnx_models import small_ssd
 from tests.inference_worker.own_models import add_model
 
@@ -79,8 +81,80 @@ def test_a_plot_that_cannot_be_written_is_refused_before_anything_is_measured(mo
     assert "images/s" not in result.stdout
 
 
+PRICES = """
+machines:
+  here: {dollars_per_hour: 0.36, device: cpu}
+  there: {dollars_per_hour: 0.72, device: cpu}
+"""
+
+
+@pytest.fixture
+def prices(tmp_path: Path) -> str:
+    (tmp_path / "prices.yaml").write_text(PRICES)
+    return str(tmp_path / "prices.yaml")
+
+
+def test_with_prices_every_line_says_what_a_million_frames_cost(models: Path, prices: str):
+    result = bench(models, "--json", "--prices", prices, "--machine", "here", "--utilisation", "1")
+    assert result.exit_code == 0, result.output
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    costs = [one for one in lines if "dollars_per_million" in one]
+    # One for each engine, precision and batch: of threads and streams the fastest.
+    ways = {(one["engine"], one["precision"], one["batch"]) for one in costs}
+    assert len(ways) == len(costs) >= 4
+    for one in costs:
+        assert one["machine"] == "here"
+        # $0.36 an hour: a dollar per million at 100 images/s.
+        assert one["dollars_per_million"] == pytest.approx(100 / one["images_per_s"], rel=1e-3)
+        assert one["cameras"] == int(one["images_per_s"])
+        assert one["accuracy"] == "not measured"
+
+
+def test_saved_results_of_several_machines_make_one_table_and_one_advice(
+    models: Path, prices: str, tmp_path: Path
+):
+    saved = bench(models, "--json", "--machine", "here")
+    (tmp_path / "a.json").write_text(saved.stdout)
+    faster = [json.loads(line) for line in saved.stdout.splitlines()]
+    for one in faster:
+        one["machine"] = "there"
+        if "images_per_s" in one:
+            one["images_per_s"] *= 4
+    (tmp_path / "b.json").write_text("\n".join(map(json.dumps, faster)))
+    both, plot = (str(tmp_path / "a.json"), str(tmp_path / "b.json")), tmp_path / "cost.html"
+    result = CliRunner().invoke(
+        command, ["bench", "--merge", *both, "--prices", prices, "--plot", str(plot)]
+    )
+    assert result.exit_code == 0, result.output
+    assert "mine on there by" in result.stdout  # four times as fast for twice the price
+    assert "the smaller machine here ($0.36 an hour) costs" in result.stdout
+    assert "not measured" in result.stdout
+    assert plot.read_text().count("<polyline") >= 4
+    assert "$ per million frames by batch size" in plot.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wrong"),
+    [
+        (["--merge", "--prices", "PRICES"], "--merge takes files"),
+        (["--merge", "a.json"], "--merge takes files"),
+        (["--merge", "a.json", "--prices", "PRICES", "--gpu"], "measures nothing"),
+        (["mine", "--prices", "PRICES"], "--machine here|there"),
+        (["mine", "--prices", "PRICES", "--machine", "x"], "'x' has no price"),
+        (["mine", "--prices", "absent.yaml"], "there is no such file"),
+    ],
+)
+def test_what_cannot_be_priced_is_refused_before_anything_is_measured(
+    prices: str, arguments: list[str], wrong: str
+):
+    words = [prices if word == "PRICES" else word for word in arguments]
+    result = CliRunner().invoke(command, ["bench", *words])
+    assert isinstance(result.exception, UserError)
+    assert wrong in str(result.exception)
+
+
 def test_a_chart_is_drawn_to_scale():
-    (points,) = re.findall(r'<polyline points="([^"]*)"', chart([ROW]))
+    (points,) = re.findall(r'<polyline points="([^"]*)"', speed_chart([ROW]))
     (_, one), (_, eight) = (tuple(map(float, point.split(","))) for point in points.split())
     bottom = 312.0
     # 100 images/s of single images, 200 of batches of eight.
@@ -88,9 +162,9 @@ def test_a_chart_is_drawn_to_scale():
 
 
 def test_a_name_is_not_read_as_html():
-    assert "<b>" not in page([("<b>", [ROW], "<b>")])
+    assert "<b>" not in page([Benched("<b>", [ROW], "<b>")])
 
 
 def test_a_model_that_cannot_be_run_has_its_reason_on_the_page():
-    text = page([("mine", [Measured(WHOLE, {}, {}, "broken")], "mine can't be run: broken")])
+    text = page([Benched("mine", [Measured(WHOLE, {}, {}, "broken")], "mine can't be run: broken")])
     assert "mine can't be run: broken" in text.replace("&#x27;", "'")

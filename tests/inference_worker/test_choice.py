@@ -8,7 +8,12 @@ from typing import Any
 import pytest
 
 from inference_worker.backends.choice import Machine, Place, installed_engines, places, this_machine
-from inference_worker.backends.cuda import cuda_problem
+from inference_worker.backends.cuda import (
+    cuda_problem,
+    gpu_name,
+    loading_tensorrt,
+    tensorrt_problem,
+)
 from runtime.errors import UserError
 
 NO_GPU = "the NVIDIA driver (libcuda.so.1) is not there"
@@ -85,6 +90,17 @@ class FakeDriver:
         ctypes.cast(count, ctypes.POINTER(ctypes.c_int))[0] = self._count
         return self._counting
 
+    def cuDeviceGet(self, device: Any, number: int) -> int:  # noqa: N802
+        return 0
+
+    def cuDeviceGetName(self, name: Any, size: int, device: Any) -> int:  # noqa: N802
+        name.value = b"Fake GPU"
+        return 0
+
+    def cuDriverGetVersion(self, version: Any) -> int:  # noqa: N802
+        ctypes.cast(version, ctypes.POINTER(ctypes.c_int))[0] = 12060
+        return 0
+
 
 @pytest.mark.parametrize(
     ("driver", "problem"),
@@ -106,13 +122,70 @@ def test_where_there_is_no_driver_that_is_the_problem() -> None:
     assert cuda_problem(absent) == NO_GPU
 
 
-def test_tensorrt_which_compiles_for_minutes_is_taken_only_where_it_is_asked_for() -> None:
-    machine = Machine({"cuda": ("onnxruntime", "onnxruntime-tensorrt"), "cpu": ()}, "")
-    assert places("auto", "auto", [".onnx"], machine) == [Place("onnxruntime", "cuda")]
-    asked = places("onnxruntime-tensorrt", "auto", [".onnx"], machine)
-    assert asked == [Place("onnxruntime-tensorrt", "cuda")]
+def test_tensorrt_is_preferred_on_a_gpu() -> None:
+    machine = Machine({"cuda": ("tensorrt", "onnxruntime"), "cpu": ()}, "")
+    found = places("auto", "auto", [".onnx"], machine)
+    assert found == [Place("tensorrt", "cuda"), Place("onnxruntime", "cuda")]
+    assert places("tensorrt", "auto", [".onnx"], machine) == [Place("tensorrt", "cuda")]
 
 
-def test_without_a_gpu_tensorrt_is_refused() -> None:
-    with pytest.raises(UserError, match="onnxruntime-tensorrt does not run on cpu"):
-        places("onnxruntime-tensorrt", "auto", [".onnx"], CPU_WORKER)
+def test_tensorrt_is_refused_without_a_gpu_with_its_reason() -> None:
+    half = "the package tensorrt is installed, but not pycuda"
+    machine = Machine({"cuda": (), "cpu": ("onnxruntime",)}, "", half)
+    with pytest.raises(UserError, match=f"tensorrt can't be used: {half}"):
+        places("tensorrt", "cuda", [".onnx"], machine)
+    with pytest.raises(UserError, match="tensorrt does not run on cpu"):
+        places("tensorrt", "cpu", [".onnx"], machine)
+
+
+LOST_GPU = Machine({"cuda": ("tensorrt",), "cpu": ("onnxruntime",)}, "the GPU has fallen off")
+
+
+def test_a_worker_with_engines_for_a_gpu_does_not_quietly_run_on_the_cpu() -> None:
+    with pytest.raises(UserError, match=r"has fallen off.*`device: cpu`.*`cpu_fallback: true`"):
+        places("auto", "auto", [".onnx"], LOST_GPU)
+    with pytest.raises(UserError, match="has fallen off"):
+        places("tensorrt", "auto", [".onnx"], LOST_GPU)
+
+
+def test_it_does_so_where_it_is_allowed_or_the_cpu_is_meant() -> None:
+    on_cpu = [Place("onnxruntime", "cpu")]
+    assert places("auto", "auto", [".onnx"], LOST_GPU, cpu_fallback=True) == on_cpu
+    assert places("auto", "cpu", [".onnx"], LOST_GPU) == on_cpu
+    assert places("onnxruntime", "auto", [".onnx"], LOST_GPU) == on_cpu
+
+
+def test_cpu_fallback_is_for_lost_devices_not_for_what_a_gpu_was_asked_for() -> None:
+    with pytest.raises(UserError, match="no CUDA device can be used: the GPU has fallen off"):
+        places("auto", "cuda", [".onnx"], LOST_GPU, cpu_fallback=True)
+
+
+@pytest.mark.parametrize(
+    ("packages", "version", "problem"),
+    [
+        ({"tensorrt", "pycuda"}, "10.3.0", ""),
+        ({"tensorrt", "pycuda"}, "11.2.1.2", ""),
+        ({"tensorrt", "pycuda"}, "", ""),  # one that doesn't say: its own words come when it opens
+        ({"tensorrt"}, "10.3.0", "tensorrt is installed, but not pycuda"),
+        ({"pycuda"}, "", "pycuda is installed, but not tensorrt"),
+        (set(), "", "tensorrt and pycuda are not installed"),
+        ({"tensorrt", "pycuda"}, "8.6.1", "TensorRT 8.6.1 is installed, 10 or 11 is needed"),
+        ({"tensorrt", "pycuda"}, "12.0.0", "TensorRT 12.0.0 is installed, 10 or 11 is needed"),
+    ],
+)
+def test_what_is_installed_of_tensorrt_is_told(
+    packages: set[str], version: str, problem: str
+) -> None:
+    found = tensorrt_problem(packages.__contains__, lambda: version)
+    assert (problem in found) if problem else found == ""
+
+
+def test_libraries_that_cannot_be_loaded_are_no_traceback() -> None:
+    complaint = "tensorrt is installed, and can't be loaded: libnvinfer"
+    with pytest.raises(UserError, match=complaint), loading_tensorrt():
+        raise ImportError("libnvinfer.so.10: cannot open shared object file")
+
+
+def test_a_measurement_knows_its_gpu() -> None:
+    assert gpu_name(lambda _: FakeDriver(count=1)) == "Fake GPU, CUDA 12060"
+    assert gpu_name(lambda _: FakeDriver(count=0)) == ""

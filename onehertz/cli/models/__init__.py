@@ -4,6 +4,7 @@ import click
 
 from onehertz.cli.models.add import add
 from onehertz.cli.models.bench import bench_command
+from onehertz.cli.models.build import build_command
 from onehertz.cli.models.check import check_command
 from onehertz.cli.models.listing import list_command
 from onehertz.cli.models.quantize import quantize_command
@@ -19,3 +20,4 @@ models.add_command(list_command)
 models.add_command(check_command)
 models.add_command(bench_command)
 models.add_command(quantize_command)
+models.add_command(build_command)

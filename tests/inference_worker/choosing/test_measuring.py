@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 
 from inference_worker.backends.base import Outputs, Tensor
-from inference_worker.choosing.measured import Measured, best
-from inference_worker.choosing.measuring import Clocks, measure
+from inference_worker.choosing.measured import Measured, Power, best
+from inference_worker.choosing.measuring import Clocks, Stretching, measure
 from inference_worker.choosing.plans import Plan
 from inference_worker.detector import Detector
+from inference_worker.metering.meter import Meter
+from inference_worker.metering.nvml import Gpu
 from runtime.errors import FatalError, UserError
+from tests.inference_worker.metering.fake_nvml import FakeNvml
 from tests.inference_worker.onnx_models import SMALL_ANCHORS, SMALL_CLASSES, SMALL_SSD
 
 WHOLE = Plan("openvino", "cpu", "float32", 2, 0)
@@ -173,3 +176,16 @@ def test_nothing_stays_open_that_was_tried():
     machine = Machine({WHOLE: 10.0, HALF: 5.0})
     measure([WHOLE, HALF], machine.open, lambda _: "", clocks=machine.clocks)
     assert machine.open_engines == 0
+
+
+def test_what_a_gpu_takes_for_a_batch_is_there_by_size():
+    machine, nvml = Machine({WHOLE: 10}), FakeNvml()
+    nvml.counts_energy = False
+    (row,) = measure(
+        [WHOLE], machine.open, lambda _: "", clocks=machine.clocks, sizes=(8, 1),
+        stretching=Stretching(1.0, lambda: Meter(Gpu(nvml), lambda: machine.now_s, threaded=False)),
+    )  # fmt: skip
+    # 100 W: a joule in the 10 ms of an image.
+    assert row.batch_power[1].joules_per_batch == pytest.approx(1.0)
+    assert row.batch_power[8] == Power(pytest.approx(100), pytest.approx(8), 0.5)
+    assert row.batch_latency_ms[8] == pytest.approx((80, 80))

@@ -10,6 +10,7 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from inference_worker.backends.tensorrt.quantised import is_quantised
 from inference_worker.quantising.calibration import ranges
 from inference_worker.quantising.graph import nodes_of, observe, prepared, quantised
 from inference_worker.quantising.recipes import RECIPES, Recipe
@@ -89,6 +90,17 @@ def test_the_tensorrt_recipe_has_zero_points_of_0_and_biases_in_float(net: Path)
         assert constants[node.input[2]].dtype == np.int8
     biased = next(node for node in small.graph.node if node.op_type == "Conv")
     assert constants[biased.input[2]].dtype == np.float32
+    assert is_quantised(small, net)  # TensorRT's backend takes it
+
+
+def test_the_recipe_for_cpus_is_nothing_for_tensorrt(net: Path):
+    recipe = RECIPES["cpu"]
+    model = prepared(net)
+    observed = observe(model, [{"x": one} for one in pictures(4)], recipe.operators)
+    found = ranges(observed, "minmax", symmetric=False)
+    small = quantised(model, found, recipe, nodes_of(model, recipe.operators))
+    with pytest.raises(UserError, match="can't use this INT8"):
+        is_quantised(onnx.load_from_string(small), net)
 
 
 def test_weights_have_a_scale_per_channel(net: Path):

@@ -1,0 +1,82 @@
+"""The GPU: its primary context, which TensorRT's own calls use too.
+
+A thread that calls CUDA makes that context current and puts it away again. Whatever PyCUDA made
+under it has to be freed while it is current, or PyCUDA leaks it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import NamedTuple
+
+import pycuda.driver as cuda
+
+from inference_worker.backends.tensorrt.errors import device_error
+
+logger = logging.getLogger(__name__)
+
+
+class Gpu(NamedTuple):
+    """What an engine is built for."""
+
+    name: str
+    compute_capability: str  # "8.9"
+    memory_bytes: int
+
+
+class Device:
+    """One GPU, opened by this process."""
+
+    def __init__(self) -> None:
+        """The first that CUDA_VISIBLE_DEVICES leaves. Raises UserError if it can't be used."""
+        try:
+            cuda.init()
+            device = cuda.Device(0)
+            capability = ".".join(map(str, device.compute_capability()))
+            self.gpu = Gpu(device.name(), capability, device.total_memory())
+            self._context = device.retain_primary_context()
+            with self.current():  # a device that is busy says so only when it is used
+                cuda.mem_get_info()
+        except cuda.Error as error:
+            raise device_error(str(error), driver_version()) from error
+        self._open = True
+
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        """Inside, this thread's calls are for this device. May be nested."""
+        self._context.push()
+        try:
+            yield
+        finally:
+            # After an error that sticks to the context, to put it away fails too: the error counts.
+            with suppress(cuda.Error):
+                cuda.Context.pop()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether `close` is still to come."""
+        return self._open
+
+    def free_bytes(self) -> int:
+        """Of its memory, now."""
+        with self.current():
+            return cuda.mem_get_info()[0]
+
+    def close(self) -> None:
+        """Give the context back, after all that was made under it. Twice is fine."""
+        if self._open:
+            self._open = False
+            # PyCUDA gives it back only where it is current, or to the thread that took it.
+            with suppress(cuda.Error), self.current():
+                self._context.detach()
+
+
+def driver_version() -> str:
+    """The newest CUDA that the driver knows: "12.6"; "?" where it doesn't say."""
+    try:
+        number = cuda.get_driver_version()
+    except cuda.Error:
+        return "?"
+    return f"{number // 1000}.{number % 1000 // 10}"
