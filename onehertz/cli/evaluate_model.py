@@ -120,7 +120,9 @@ def model(
             truth.pictures, name, console=screen, transient=True, disable=not screen.is_terminal
         )
         answers = seen(detector, counting, shown)
+        engine = detector.backend
         row = figures(detector.name, truth, classes, counting, answers)
+        row |= {"engine": engine.name, "precision": engine.precision}
         rows.append(row)
         if as_json:
             click.echo(json.dumps(row))

@@ -1,38 +1,41 @@
-"""`onehertz models bench`: how fast models are on this machine, in each way to run them."""
+"""`onehertz models bench`: how fast models are in each way to run them, and what that costs."""
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Iterator, Sequence
+import platform
+from collections.abc import Sequence
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
-from rich.table import Table
 
-from inference_worker.choosing.measured import Measured, best
-from inference_worker.choosing.measuring import SIZES, measure
-from inference_worker.choosing.plans import Plan
-from inference_worker.choosing.telling import choice_line
-from inference_worker.loading import Opener
-from inference_worker.settings import InferSettings
-from onehertz.assets import fetch_one, path_of, user_cache
+from inference_worker.metering.nvml import Gpu
+from onehertz.cli.models.bench_lines import json_lines, speeds
 from onehertz.cli.models.bench_plot import write_plot
+from onehertz.cli.models.bench_run import Benched, Wish, bench
+from onehertz.cli.models.bench_tables import cost_table, speed_table
 from onehertz.cli.options import check_plot, with_settings
+from onehertz.cost.accuracy import Accuracies, read_accuracies
+from onehertz.cost.advice import advice
+from onehertz.cost.arithmetic import Use
+from onehertz.cost.prices import Prices, machine_named, read_prices
+from onehertz.cost.pricing import Priced, doubts, priced
+from onehertz.cost.speeds import Speed, read_speeds
 from onehertz.settings import Settings
+from runtime.errors import UserError
 
-_MOST_ROUNDS = 50
+_WIDTH = 150  # of the tables, whatever the terminal is: cut figures are no figures
 
 
-class Benched(NamedTuple):
-    """A model, and what was measured of it."""
+class Costing(NamedTuple):
+    """How frames are priced; without prices they are not."""
 
-    model: str
-    rows: list[Measured]
-    choice: str  # that `auto` would take of them, with its reasons
+    prices: Prices | None
+    use: Use
+    accuracies: Accuracies
+    p95_ms: float
 
 
 @click.command("bench", epilog="Example: onehertz models bench yolox-s --plot speed.html")
@@ -45,6 +48,40 @@ class Benched(NamedTuple):
     show_default=True,
     help="For each model, beside what opening its engines takes.",
 )
+@click.option("--gpu", "on_gpu", is_flag=True, help="On the GPU, with its use, watts and joules.")
+@click.option(
+    "--prices",
+    "price_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="$ an hour by machine (YAML): adds $ per million frames, and what is cheapest.",
+)
+@click.option("--machine", metavar="NAME", help="Which of the price file's machines this one is.")
+@click.option(
+    "--merge",
+    is_flag=True,
+    help="Measure nothing: NAMES are results of --json, saved on several machines.",
+)
+@click.option(
+    "--accuracy",
+    "accuracy_files",
+    multiple=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Saved `evaluate model --json` or `models check --json`. Repeatable.",
+)
+@click.option(
+    "--utilisation",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.7,
+    show_default=True,
+    help="Share of the time that the engine works; the rest is for peaks.",
+)
+@click.option(
+    "--dropped",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    show_default=True,
+    help="Share of the cameras' frames that the gate drops, as `evaluate gate` says it.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per way, batch and line.")
 @click.option(
     "--plot", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with charts."
@@ -54,6 +91,13 @@ def bench_command(
     settings: Settings,
     names: tuple[str, ...],
     seconds: float,
+    on_gpu: bool,
+    price_file: Path | None,
+    machine: str | None,
+    merge: bool,
+    accuracy_files: tuple[Path, ...],
+    utilisation: float,
+    dropped: float,
     as_json: bool,
     plot: Path | None,
     keep: bool,
@@ -61,95 +105,65 @@ def bench_command(
     """Measure images/s of models by engine, precision, threads and batch; infer.model by default.
 
     All ways take turns, batch by batch, until the time is over. Figures are medians; the spread is
-    that of single batches. Decoding and preprocessing are not in them.
+    that of single batches. Decoding is not in them; preprocessing only where the GPU does it.
     """
     check_plot(plot)
-    found = [
-        _bench(settings.infer.model_copy(update={"model": name}), seconds, keep)
-        for name in names or (settings.infer.model,)
-    ]
+    prices = None if price_file is None else read_prices(price_file)
+    use = Use(utilisation, dropped)
+    costing = Costing(prices, use, read_accuracies(accuracy_files), settings.infer.p95_ms)
+    if merge:
+        if on_gpu or keep or machine:
+            raise UserError("--merge measures nothing: leave out --gpu, --keep and --machine")
+        found: list[Benched] = []
+        measured = _merged(names, prices)
+    else:
+        here = machine_named(machine, prices, platform.node() or "this machine")
+        found, measured = _measured(settings, names, Wish(seconds, keep), here, on_gpu=on_gpu)
+    rows = [] if prices is None else priced(measured, prices, use, costing.accuracies)
     if plot is not None:
-        write_plot(plot, [(one.model, one.rows, one.choice) for one in found])
+        write_plot(plot, found, rows, _advice(rows, costing))
+    if as_json:
+        for line in json_lines(found, measured, rows):
+            click.echo(line)
+    else:
+        _show(found, measured, rows, costing)
+
+
+def _merged(files: Sequence[str], prices: Prices | None) -> list[Speed]:
+    if prices is None or not files:
+        raise UserError("--merge takes files of --json and --prices FILE")
+    return [speed for name in files for speed in read_speeds(Path(name))]
+
+
+def _measured(
+    settings: Settings, names: Sequence[str], wish: Wish, machine: str, *, on_gpu: bool
+) -> tuple[list[Benched], list[Speed]]:
+    infer = settings.infer
+    if on_gpu:
+        infer = infer.model_copy(update={"device": "cuda"})
+    with closing(Gpu()) if on_gpu else nullcontext() as gpu:
+        asked = wish._replace(gpu=gpu, frame_side_px=settings.gate.largest_side_px)
+        found = [
+            bench(infer.model_copy(update={"model": name}), asked)
+            for name in names or (infer.model,)
+        ]
+        name = gpu.name if gpu else None
+    return found, [speed for one in found for speed in speeds(one, machine, name)]
+
+
+def _show(
+    found: Sequence[Benched], measured: Sequence[Speed], rows: Sequence[Priced], costing: Costing
+) -> None:
+    console = Console(width=_WIDTH)
     for one in found:
-        if as_json:
-            for line in _json_lines(one):
-                click.echo(line)
-        else:
-            Console(width=110).print(_table(one))
-            click.echo(one.choice)
+        console.print(speed_table(one, [speed for speed in measured if speed.model == one.model]))
+        click.echo(one.choice)
+    if rows:
+        console.print(cost_table(rows))
+        for line in doubts(rows):
+            click.echo(f"note: {line}")
+        click.echo(_advice(rows, costing))
 
 
-def _bench(settings: InferSettings, seconds: float, keep: bool) -> Benched:
-    cache = user_cache()
-    opener = Opener(settings, fetch_one, path_of, cache)
-    single = Opener(settings.model_copy(update={"threads": 1}), fetch_one, path_of, cache)
-    plans = list(dict.fromkeys([*opener.plans, *single.plans]))
-    rows = _measured(opener, plans, seconds)
-    if keep:
-        opener.measured_store(cache).keep(rows)
-    own = [one for one in rows if one.plan in opener.plans]
-    chosen = best(own, settings.max_batch)
-    if chosen is None:
-        return Benched(settings.model, rows, f"{settings.model} can't be run: {own[0].refusal}")
-    return Benched(
-        settings.model, rows, choice_line(settings.model, chosen, own, settings.max_batch)
-    )
-
-
-def _measured(opener: Opener, plans: Sequence[Plan], seconds: float) -> list[Measured]:
-    columns = TextColumn("{task.description}"), BarColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(f"{opener.settings.model}: {len(plans)} ways", total=seconds)
-        began_s = 0.0
-
-        def told() -> None:
-            nonlocal began_s
-            began_s = began_s or time.monotonic()
-            progress.update(task, completed=min(seconds, time.monotonic() - began_s))
-
-        sizes = [size for size in SIZES if size <= opener.settings.max_batch]
-        return measure(
-            plans, opener.open, opener.judge,
-            budget_s=seconds, rounds=_MOST_ROUNDS, sizes=sizes, told=told,
-        )  # fmt: skip
-
-
-def _table(found: Benched) -> Table:
-    table = Table(title=found.model, title_justify="left", box=None, pad_edge=False)
-    for name in ("engine", "precision"):
-        table.add_column(name)
-    for name in ("threads", "side by side", "batch", "images/s", "spread", "CPU ms/image"):
-        table.add_column(name, justify="right")
-    table.add_column("")
-    for one in found.rows:
-        plan, note = one.plan, one.refusal and f"refused: {one.refusal}"
-        if not one.batch_ms:
-            table.add_row(plan.engine, plan.precision, "", "", "", "", "", "", note)
-        for size, took_ms in one.batch_ms.items():
-            low, high = sorted(1000 * size / ms for ms in one.batch_range_ms[size])
-            table.add_row(
-                plan.engine, plan.precision, str(plan.threads), str(plan.streams or "no"),
-                str(size), f"{1000 * size / took_ms:.1f}", f"{low:.1f} to {high:.1f}",
-                f"{one.batch_cpu_ms[size] / size:.1f}", note,
-            )  # fmt: skip
-            note = ""
-    return table
-
-
-def _json_lines(found: Benched) -> Iterator[str]:
-    for one in found.rows:
-        plan = {field: getattr(one.plan, field) for field in Plan.__struct_fields__}
-        about = {"model": found.model, **plan, "refusal": one.refusal}
-        if not one.batch_ms:
-            yield json.dumps(about)
-        for size, took_ms in one.batch_ms.items():
-            low, high = sorted(1000 * size / ms for ms in one.batch_range_ms[size])
-            figures = {
-                "batch": size,
-                "images_per_s": round(1000 * size / took_ms, 2),
-                "images_per_s_min": round(low, 2),
-                "images_per_s_max": round(high, 2),
-                "cpu_ms_per_image": round(one.batch_cpu_ms[size] / size, 3),
-            }
-            yield json.dumps(about | figures)
-    yield json.dumps({"model": found.model, "choice": found.choice})
+def _advice(rows: Sequence[Priced], costing: Costing) -> str:
+    return advice(rows, costing.use, costing.p95_ms) if rows else ""
