@@ -28,6 +28,7 @@ BENCHMARKS = (
     "restore",
     "infer",
     "engines",
+    "cold_start",
     "postprocess",
     "sql",
     "alerts",
