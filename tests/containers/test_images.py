@@ -12,6 +12,8 @@ import pytest
 from tests.containers.compose import ROOT
 
 EXTRAS = ("edge", "gate", "sinks", "worker-cpu", "worker-gpu")
+# Only NVIDIA's own index has TensorRT's libraries: 2 GB that no machine without internet can get.
+_WITHOUT = {"worker-gpu": "tensorrt-cu13"}
 _INSTALLED = (
     "import importlib.metadata as m, json;"
     "print(json.dumps({d.name: d.version for d in m.distributions()}))"
@@ -24,8 +26,9 @@ def image(request: pytest.FixtureRequest) -> Iterator[str]:
     """Built if it is not there; its layers stay, for the next build."""
     tag = f"onehertz-test/{request.param}"
     build = ["docker", "build", "--file", "deploy/images/Dockerfile", "--tag", tag]
+    arguments = [f"EXTRA={request.param}", f"WITHOUT={_WITHOUT.get(request.param, '')}"]
     subprocess.run(
-        [*build, "--build-arg", f"EXTRA={request.param}", "."],
+        [*build, *(word for one in arguments for word in ("--build-arg", one)), "."],
         cwd=ROOT,
         check=True,
         capture_output=True,
