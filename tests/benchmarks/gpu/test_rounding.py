@@ -15,7 +15,7 @@ from inference_worker.backends.tensorrt.half import half
 
 
 def graph(nodes: list[onnx.NodeProto], **constants: float) -> onnx.ModelProto:
-    """From x to y, four numbers each; then weights of 1, for what follows the last stays float32."""
+    """From x to y, four numbers each; then weights of 1: what follows the last is float32."""
     ports = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["N", 4, 1]) for n in ("x", "z")]
     values = [helper.make_tensor(n, TensorProto.FLOAT, [1], [v]) for n, v in constants.items()]
     values.append(helper.make_tensor("weights", TensorProto.FLOAT, [4, 1, 1], [1.0] * 4))
