@@ -227,6 +227,31 @@ def test_what_chooses_and_samples_stays_in_float32(tmp_path: Path) -> None:
     assert len(names) == len(set(names))
 
 
+def test_what_is_made_of_the_best_places_stays_in_float32(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("MatMul", ["x", "looks"], ["seen"]),
+        helper.make_node("TopK", ["seen", "two"], ["best", "which"]),
+        helper.make_node("MatMul", ["best", "decodes"], ["y"]),
+    ]
+    chance = np.random.default_rng(2)
+    weights = {
+        "looks": chance.normal(0, 1, (3, 9)).astype(np.float32),
+        "decodes": chance.normal(0, 1, (2, 4)).astype(np.float32),
+    }
+    constants = [numpy_helper.from_array(array, name) for name, array in weights.items()]
+    constants.append(numpy_helper.from_array(np.array([2]), "two"))
+    x, y = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", size])
+        for name, size in (("x", 3), ("y", 4))
+    )
+    graph = helper.make_graph(nodes, "decoder", [x], [y], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    short = made_ready(tmp_path, model.SerializeToString(), "float16").model
+    found = {one.name: one.data_type for one in onnx.load_from_string(short).graph.initializer}
+    assert found["looks"] == TensorProto.FLOAT16
+    assert found["decodes"] == TensorProto.FLOAT
+
+
 # ------------------------------------------------------------ INT8
 
 
