@@ -62,6 +62,8 @@ def _expectation(
 
 def _reworded(said: str) -> str:
     said = said.removeprefix("Value error, ").replace("Input should be", "expected")
+    if few := re.search(r"should have at least (\d+) items? .* not (\d+)", said):
+        return f"expected at least {few[1]} below it, there are {few[2]}"
     wrong_kind = re.search(r"found using ('\w+') .* expected tags: (.*)", said)
     return f"the key {wrong_kind[1]} must be one of {wrong_kind[2]}" if wrong_kind else said
 

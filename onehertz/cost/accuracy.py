@@ -76,7 +76,9 @@ def accuracy_of(way: Way, known: Accuracies) -> str:
 def _lines(path: Path) -> list[str]:
     try:
         return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UserError(f"{path}: can't be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
         raise UserError(f"{path}: can't be read: {error}") from error
 
 

@@ -1,21 +1,22 @@
-"""Bigger batches, fewer bits, another machine? One sentence that names its figures. Pure."""
+"""Bigger batches, fewer bits, another machine? A line for each that names its figures. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from onehertz.cost.accuracy import NOT_MEASURED
 from onehertz.cost.arithmetic import Use
 from onehertz.cost.pricing import Priced
 
 _NO_ACCURACY = (
-    "what that costs in accuracy was not measured: `evaluate model --json`, then --accuracy"
+    "what fewer bits cost in accuracy was not measured: `evaluate model --json`, then --accuracy"
 )
+_NO_INT8 = "INT8 was not measured: `models quantize NAME` makes it, then bench both"
 
 
 def advice(rows: Sequence[Priced], use: Use, p95_ms: float) -> str:
-    """`rows`: as `priced` gives them. `p95_ms`: the longest that a batch may take (95 of 100)."""
-    fit = [one for one in rows if not one.speed.refusal and _in_time(one, p95_ms)]
+    """Lines. `rows`: as `priced` gives them. `p95_ms`: the longest that a batch may take."""
+    fit = usable(rows, p95_ms)
     if not fit:
         return f"No way that may be used has its batches within {p95_ms:g} ms (infer.p95_ms)."
     best = fit[0]
@@ -23,8 +24,13 @@ def advice(rows: Sequence[Priced], use: Use, p95_ms: float) -> str:
         f"Cheapest within {p95_ms:g} ms a batch: {_way(best)}, ${best.dollars_per_million:.3g} per"
         f" million frames at {100 * use.utilisation:.0f} % use, {_carried(best, use)}"
     ]
-    parts += [*_batches(best, fit), *_bits(best, fit), *_machines(best, fit)]
-    return "; ".join(parts) + "."
+    parts += [*_batches(best, fit), *_bits(best, fit, rows), *_machines(best, fit)]
+    return "\n".join(parts)
+
+
+def usable(rows: Sequence[Priced], p95_ms: float) -> list[Priced]:
+    """Those that the admission test lets pass, and of whose batches 95 of 100 are in time."""
+    return [one for one in rows if not one.speed.refusal and _in_time(one, p95_ms)]
 
 
 def _in_time(one: Priced, p95_ms: float) -> bool:
@@ -52,18 +58,25 @@ def _batches(best: Priced, fit: Sequence[Priced]) -> Iterator[str]:
             yield f"batches of {size} instead cost {_more(by_size[size], best)}"
 
 
-def _bits(best: Priced, fit: Sequence[Priced]) -> Iterator[str]:
-    """What fewer bits save; or would cost, where float32 is the cheapest."""
-    cheapest = _cheapest(fit, lambda one: one.speed.has_fewer_bits)
-    if len(cheapest) < 2:
-        return
-    full, fewer = cheapest[False], cheapest[True]
-    if best.speed.has_fewer_bits:
+def _bits(best: Priced, fit: Sequence[Priced], rows: Sequence[Priced]) -> Iterator[str]:
+    """What other arithmetic would cost, each at its best, and what is known of accuracy."""
+    cheapest = _cheapest(fit, _bits_of)
+    for bits in dict.fromkeys(map(_bits_of, rows)):
+        if bits not in cheapest:
+            yield f"{bits}: refused, or too slow"
+        elif bits != _bits_of(best):
+            yield f"{bits} at its best ({_way(cheapest[bits])}) costs {_more(cheapest[bits], best)}"
+    if not any(one.speed.int8 for one in rows):
+        yield _NO_INT8
+    full = cheapest.get("float32")
+    if best.speed.has_fewer_bits and full:
         seen = [best.accuracy, full.accuracy]
-        said = _NO_ACCURACY if NOT_MEASURED in seen else f"{seen[0]} against {seen[1]}"
-        yield f"float32 at its best ({_way(full)}) costs {_more(full, best)}; {said}"
-    else:
-        yield f"fewer bits at their best ({_way(fewer)}) cost {_more(fewer, best)}"
+        known = f"accuracy: {seen[0]}, in float32 {seen[1]}"
+        yield _NO_ACCURACY if NOT_MEASURED in seen else known
+
+
+def _bits_of(one: Priced) -> str:
+    return "INT8" if one.speed.int8 else one.speed.precision
 
 
 def _machines(best: Priced, fit: Sequence[Priced]) -> Iterator[str]:
@@ -74,12 +87,12 @@ def _machines(best: Priced, fit: Sequence[Priced]) -> Iterator[str]:
             kind = "smaller" if size < 0 else "larger"
             yield (
                 f"the {kind} machine {name} (${one.machine.dollars_per_hour:g} an hour) costs"
-                f" {_more(one, best)} per frame and carries {one.cameras} cameras"
+                f" {_more(one, best)} and carries {one.cameras} cameras"
             )
 
 
-def _cheapest(fit: Sequence[Priced], key: Callable[[Priced], Hashable]) -> dict[Hashable, Priced]:
-    found: dict[Hashable, Priced] = {}
+def _cheapest(fit: Sequence[Priced], key: Callable[[Priced], str]) -> dict[str, Priced]:
+    found: dict[str, Priced] = {}
     for one in fit:  # the cheapest first
         found.setdefault(key(one), one)
     return found
@@ -87,4 +100,6 @@ def _cheapest(fit: Sequence[Priced], key: Callable[[Priced], Hashable]) -> dict[
 
 def _more(one: Priced, best: Priced) -> str:
     share = one.dollars_per_million / best.dollars_per_million - 1
-    return f"${one.dollars_per_million:.3g}, {100 * share:.0f} % more"
+    return f"${one.dollars_per_million:.3g}, " + (
+        f"{100 * share:.0f} % more" if share >= 0.005 else "as much"
+    )

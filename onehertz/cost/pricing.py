@@ -70,6 +70,18 @@ def doubts(rows: Sequence[Priced]) -> list[str]:
     ]
 
 
+def refusals(rows: Iterable[Priced]) -> list[str]:
+    """What may not be used, and why; each once."""
+    refused = [one.speed for one in rows if one.speed.refusal]
+    return list(
+        dict.fromkeys(
+            f"{one.model} on {one.machine} by {one.engine} ({one.arithmetic}) is refused:"
+            f" {one.refusal}"
+            for one in refused
+        )
+    )
+
+
 def _alike(measured: str, price: str) -> bool:
     one, other = measured.casefold(), price.casefold()
     return one in other or other in one

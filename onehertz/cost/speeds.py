@@ -63,7 +63,9 @@ def read_speeds(path: Path) -> list[Speed]:
     """From a saved `models bench --json`. Raises UserError with the line of what is wrong."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UserError(f"{path}: can't be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
         raise UserError(f"{path}: can't be read: {error}") from error
     found = list(_speeds(path, text.splitlines()))
     if not found:

@@ -6,14 +6,20 @@ import json
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
 from inference_worker.choosing.measured import Measured
 from inference_worker.choosing.plans import Plan
 from onehertz.cli.models import models as command
-from onehertz.cli.models.bench_plot import page, speed_chart
+from onehertz.cli.models.bench_plot import Costs, page, speed_chart
 from onehertz.cli.models.bench_run import Benched
+from onehertz.cli.models.chart import round_step
+from onehertz.cost.arithmetic import Use
+from onehertz.cost.prices import Prices
+from onehertz.cost.pricing import priced
+from onehertz.cost.speeds import Speed
 from runtime.errors import UserError
 from tests.inference_worker.onnx_models import small_ssd
 from tests.inference_worker.own_models import add_model
@@ -156,9 +162,36 @@ def test_what_cannot_be_priced_is_refused_before_anything_is_measured(
 def test_a_chart_is_drawn_to_scale():
     (points,) = re.findall(r'<polyline points="([^"]*)"', speed_chart([ROW]))
     (_, one), (_, eight) = (tuple(map(float, point.split(","))) for point in points.split())
-    bottom = 312.0
+    bottom = 330.0
     # 100 images/s of single images, 200 of batches of eight.
     assert (bottom - eight) / (bottom - one) == pytest.approx(2, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("most", "step"), [(0.548, 0.1), (1.31, 0.2), (4.0, 1.0), (217, 50), (9.9, 2), (1, 0.2)]
+)
+def test_the_axis_has_round_figures(most: float, step: float):
+    assert round_step(most) == pytest.approx(step)
+
+
+def test_the_cheapest_way_is_ringed_and_every_way_named_beside_the_chart():
+    prices = Prices.model_validate({"machines": {"m": {"dollars_per_hour": 0.36, "device": "cpu"}}})
+    fast, slow = (
+        msgspec.convert(
+            {"machine": "m", "model": "mine", "engine": "openvino", "device": "cpu",
+             "precision": precision, "threads": 2, "streams": 0, "batch": 8, "images_per_s": rate,
+             "images_per_s_min": rate, "images_per_s_max": rate, "cpu_ms_per_image": 1.0},
+            Speed,
+        )
+        for precision, rate in (("bfloat16", 200.0), ("float32", 100.0))
+    )  # fmt: skip
+    rows = priced([fast, slow], prices, Use(1.0), {})
+    text = page([], Costs(rows, "first\nsecond", rows[0]))
+    chart = text[text.index("<svg") : text.index("</svg>")]
+    assert "$0.5, batches of 8" in chart
+    assert "$ per million frames</text>" in chart
+    assert text.index("m: mine, openvino (float32)") < text.index("<svg")
+    assert "<li>second</li>" in text
 
 
 def test_a_name_is_not_read_as_html():

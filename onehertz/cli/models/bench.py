@@ -13,15 +13,15 @@ from rich.console import Console
 
 from inference_worker.metering.nvml import Gpu
 from onehertz.cli.models.bench_lines import json_lines, speeds
-from onehertz.cli.models.bench_plot import write_plot
+from onehertz.cli.models.bench_plot import Costs, write_plot
 from onehertz.cli.models.bench_run import Benched, Wish, bench
 from onehertz.cli.models.bench_tables import cost_table, speed_table
 from onehertz.cli.options import check_plot, with_settings
 from onehertz.cost.accuracy import Accuracies, read_accuracies
-from onehertz.cost.advice import advice
+from onehertz.cost.advice import advice, usable
 from onehertz.cost.arithmetic import Use
 from onehertz.cost.prices import Prices, machine_named, read_prices
-from onehertz.cost.pricing import Priced, doubts, priced
+from onehertz.cost.pricing import Priced, doubts, priced, refusals
 from onehertz.cost.speeds import Speed, read_speeds
 from onehertz.settings import Settings
 from runtime.errors import UserError
@@ -121,7 +121,7 @@ def bench_command(
         found, measured = _measured(settings, names, Wish(seconds, keep), here, on_gpu=on_gpu)
     rows = [] if prices is None else priced(measured, prices, use, costing.accuracies)
     if plot is not None:
-        write_plot(plot, found, rows, _advice(rows, costing))
+        write_plot(plot, found, _costs(rows, costing))
     if as_json:
         for line in json_lines(found, measured, rows):
             click.echo(line)
@@ -160,10 +160,13 @@ def _show(
         click.echo(one.choice)
     if rows:
         console.print(cost_table(rows))
-        for line in doubts(rows):
+        for line in [*refusals(rows), *doubts(rows)]:
             click.echo(f"note: {line}")
-        click.echo(_advice(rows, costing))
+        click.echo(advice(rows, costing.use, costing.p95_ms))
 
 
-def _advice(rows: Sequence[Priced], costing: Costing) -> str:
-    return advice(rows, costing.use, costing.p95_ms) if rows else ""
+def _costs(rows: Sequence[Priced], costing: Costing) -> Costs | None:
+    if not rows:
+        return None
+    best = next(iter(usable(rows, costing.p95_ms)), None)
+    return Costs(rows, advice(rows, costing.use, costing.p95_ms), best)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from inference_worker.choosing.measured import Measured
 from inference_worker.choosing.plans import Plan
 from onehertz.cli.models.bench_run import Benched
-from onehertz.cli.models.chart import Line, chart, number
+from onehertz.cli.models.chart import Line, Mark, chart, number
 from onehertz.cost.pricing import Priced
 from onehertz.cost.speeds import Way
 from runtime.errors import UserError
@@ -35,19 +35,26 @@ td:first-child, th:first-child { text-align: left }
 """
 
 
-def write_plot(
-    path: Path, found: Sequence[Benched], prices: Sequence[Priced] = (), advice: str = ""
-) -> None:
+class Costs(NamedTuple):
+    """What frames cost, the advice, and the way that it names as the cheapest."""
+
+    rows: Sequence[Priced]
+    advice: str
+    best: Priced | None
+
+
+def write_plot(path: Path, found: Sequence[Benched], costs: Costs | None = None) -> None:
     """Raises UserError where it can't be written."""
     try:
-        path.write_text(page(found, prices, advice), encoding="utf-8")
+        path.write_text(page(found, costs), encoding="utf-8")
     except OSError as error:
         raise UserError(f"{path}: can't be written: {error.strerror or error}") from error
 
 
-def page(found: Sequence[Benched], prices: Sequence[Priced] = (), advice: str = "") -> str:
-    """What frames cost, if there are prices; then a chart and its figures for each model."""
-    body = [*_costs(prices, advice)] if prices else []
+def page(found: Sequence[Benched], costs: Costs | None = None) -> str:
+    """What frames cost, if that is known; then a chart and its figures for each model."""
+    title = "What frames cost" if costs else "Images per second"
+    body = [*_costs(costs)] if costs else []
     if found:
         body.append(
             "<h1>Images per second by batch size</h1><p>Thick: all threads. Dashed: a batch as one;"
@@ -60,7 +67,7 @@ def page(found: Sequence[Benched], prices: Sequence[Priced] = (), advice: str = 
             body += [speed_chart(shown), *_speeds(shown)]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f"<title>Images per second</title><style>{_STYLE}</style></head><body>"
+        f"<title>{title}</title><style>{_STYLE}</style></head><body>"
         + "\n".join(body)
         + "</body></html>\n"
     )
@@ -86,38 +93,67 @@ def speed_chart(rows: Sequence[Measured]) -> str:
     return chart(lines, "images per second", "images/s")
 
 
-def cost_chart(prices: Sequence[Priced]) -> str:
+def cost_chart(costs: Costs) -> str:
     """$ per million frames of the best way of each machine, model, engine and arithmetic."""
-    ways: dict[Way, dict[int, float]] = {}
-    for one in prices:
-        ways.setdefault(one.speed.way, {})[one.speed.batch] = one.dollars_per_million
     lines = [
-        Line(_named(way), _PALETTE[place % len(_PALETTE)], values)
-        for place, (way, values) in enumerate(ways.items())
+        Line(
+            _named(way),
+            colour,
+            {one.speed.batch: one.dollars_per_million for one in rows},
+            is_dashed=place >= len(_PALETTE),
+        )
+        for place, (way, (colour, rows)) in enumerate(_ways(costs).items())
     ]
-    return chart(lines, "$ per million frames", "$ per million")
+    best = costs.best
+    mark = best and Mark(best.speed.batch, best.dollars_per_million, _cheapest(best))
+    return chart(lines, "$ per million frames", "$ per million", mark or None)
 
 
-def _costs(prices: Sequence[Priced], advice: str) -> Iterator[str]:
-    usable = [one for one in prices if not one.speed.refusal] or list(prices)
-    yield f"<h1>$ per million frames by batch size</h1><p>{escape(advice)}</p>"
-    yield cost_chart(usable)
-    yield (
-        "<table><tr><th>way</th><th>batch</th><th>images/s</th><th>$ per million</th>"
-        "<th>cameras</th><th>accuracy</th></tr>"
+def _ways(costs: Costs) -> dict[Way, tuple[str, list[Priced]]]:
+    """A colour and the rows of each way that is drawn: those that may be used, if there are any."""
+    found: dict[Way, list[Priced]] = {}
+    for one in [row for row in costs.rows if not row.speed.refusal] or costs.rows:
+        found.setdefault(one.speed.way, []).append(one)
+    return {
+        way: (_PALETTE[place % len(_PALETTE)], rows)
+        for place, (way, rows) in enumerate(found.items())
+    }
+
+
+def _cheapest(best: Priced) -> str:
+    return f"${number(best.dollars_per_million)}, batches of {best.speed.batch}"
+
+
+def _costs(costs: Costs) -> Iterator[str]:
+    first, *others = costs.advice.splitlines()
+    ways = _ways(costs)
+    yield f"<h1>What frames cost</h1><p><b>{escape(first)}</b></p>"
+    yield f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in others)}</ul>"
+    yield "<h2>$ per million frames by batch size</h2><p>"
+    yield "<br>".join(
+        f"{_swatch(colour)} {escape(_named(way))}" for way, (colour, _) in ways.items()
     )
-    colours = {way: place for place, way in enumerate(dict.fromkeys(p.speed.way for p in usable))}
-    for one in prices:
+    yield f"</p>{cost_chart(costs)}"
+    yield (
+        "<table><tr><th>way</th><th>batch</th><th>images/s</th><th>p95, ms</th>"
+        "<th>$ per million</th><th>cameras</th><th>accuracy</th></tr>"
+    )
+    for one in costs.rows:
         speed = one.speed
         note = f"refused: {speed.refusal}" if speed.refusal else one.accuracy
-        colour = _PALETTE[colours[speed.way] % len(_PALETTE)] if speed.way in colours else "#fff"
+        colour = ways[speed.way][0] if speed.way in ways else "#fff"
+        p95 = "" if speed.latency_p95_ms is None else f"{speed.latency_p95_ms:.1f}"
         yield (
-            f'<tr><td><span style="color:{colour}">&#9632;</span> {escape(_named(speed.way))}</td>'
-            f"<td>{speed.batch}</td><td>{speed.images_per_s:.1f}</td>"
-            f"<td>{number(one.dollars_per_million)}</td><td>{one.cameras}</td>"
+            f"<tr><td>{_swatch(colour)} {escape(_named(speed.way))}</td>"
+            f"<td>{speed.batch}</td><td>{speed.images_per_s:.1f}</td><td>{p95}</td>"
+            f"<td>{one.dollars_per_million:.3f}</td><td>{one.cameras}</td>"
             f"<td>{escape(note)}</td></tr>"
         )
     yield "</table>"
+
+
+def _swatch(colour: str) -> str:
+    return f'<span style="color:{colour}">&#9632;</span>'
 
 
 def _named(way: Way) -> str:
@@ -128,7 +164,7 @@ def _speeds(rows: Sequence[Measured]) -> Iterator[str]:
     yield "<table><tr><th>way</th><th>batch</th><th>images/s</th><th>CPU ms/image</th></tr>"
     for one in rows:
         note = f", refused: {one.refusal}" if one.refusal else ""
-        mark = f'<span style="color:{_colour(one.plan)}">&#9632;</span>'
+        mark = _swatch(_colour(one.plan))
         for size, took_ms in one.batch_ms.items():
             yield (
                 f"<tr><td>{mark} {escape(f'{one.plan}{note}')}</td><td>{size}</td>"

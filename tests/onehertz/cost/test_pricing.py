@@ -12,7 +12,7 @@ from onehertz.cost.accuracy import NOT_MEASURED, accuracy_of, read_accuracies
 from onehertz.cost.advice import advice
 from onehertz.cost.arithmetic import Use
 from onehertz.cost.prices import Prices, machine_named, read_prices
-from onehertz.cost.pricing import Priced, doubts, priced
+from onehertz.cost.pricing import Priced, doubts, priced, refusals
 from onehertz.cost.speeds import Speed, best_ways, read_speeds
 from runtime.errors import UserError
 from tests.onehertz.cost.making import PRICES, speed
@@ -97,9 +97,9 @@ def test_the_advice_names_what_batches_bits_and_machines_cost():
     assert "of which the gate drops 50 %" in text
     assert "batches of 1 instead cost $2, 100 % more" in text
     assert "(float32) in batches of 8) costs $1.25, 25 % more" in text
-    assert "AP50 0.377 (64 pictures) against AP50 0.377 (64 pictures)" in text
+    assert "accuracy: AP50 0.377 (64 pictures), in float32 AP50 0.377 (64 pictures)" in text
     # $3.6 an hour for 500 images/s: 1.8 million an hour, so $2 a million.
-    assert "the larger machine large ($3.6 an hour) costs $2, 100 % more per frame" in text
+    assert "the larger machine large ($3.6 an hour) costs $2, 100 % more and carries" in text
 
 
 def test_the_advice_says_that_an_accuracy_is_not_known():
@@ -110,8 +110,25 @@ def test_the_advice_says_that_an_accuracy_is_not_known():
 
 def test_where_float32_is_the_cheapest_fewer_bits_are_said_to_cost_more():
     text = advice(rows(speed(100), speed(50, int8=True)), FULL, 300)
-    assert "fewer bits at their best" in text
+    assert "INT8 at its best (mine on small by openvino (INT8, float32) in batches of 8)" in text
+    assert "costs $2, 100 % more" in text
     assert "not measured" not in text
+
+
+def test_the_advice_says_of_int8_that_it_was_not_measured_or_may_not_be_used():
+    assert "INT8 was not measured: `models quantize NAME`" in advice(rows(speed(100)), FULL, 300)
+    refused = advice(rows(speed(100), speed(300, int8=True, refusal="no")), FULL, 300)
+    assert "INT8: refused, or too slow" in refused
+
+
+def test_what_is_not_dearer_is_not_called_so():
+    text = advice(rows(speed(1000), speed(999, batch=1)), FULL, 300)
+    assert "batches of 1 instead cost $0.1, as much" in text
+
+
+def test_what_is_refused_is_said_once_with_its_reason():
+    (line,) = refusals(rows(speed(100, refusal="no"), speed(90, batch=1, refusal="no"), speed(80)))
+    assert line == "mine on small by openvino (float32) is refused: no"
 
 
 def test_a_batch_that_takes_too_long_is_not_advised():
