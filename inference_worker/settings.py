@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from inference_worker.choosing.cores import cores
 from runtime.settings import Section
@@ -79,6 +79,16 @@ class InferSettings(Section):
     score_threshold: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         default=None, description="Least score of a detection; empty: the model's own."
     )
+
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _int8_is_of_the_model(cls, value: object) -> object:
+        if value == "int8":
+            raise ValueError(
+                "INT8 is no setting but a model of its own: `onehertz models quantize NAME` makes"
+                " it, and infer.model names it"
+            )
+        return value
 
     @model_validator(mode="after")
     def _a_batch_has_room(self) -> Self:

@@ -140,6 +140,11 @@ def _why_not(
     engine: Engine | Literal["auto"], device: Device, forms: Collection[str], machine: Machine
 ) -> str:
     install = f"pip install 'onehertz[{_EXTRAS[device]}]'"
+    if engine in _ENGINES["cuda"] and engine not in _ENGINES["cpu"] and machine.cuda_problem:
+        return (
+            f"infer.backend: {engine} runs on a GPU alone, and no CUDA device can be used:"
+            f" {machine.cuda_problem}; `backend: auto` takes what there is for the CPU"
+        )
     if engine != "auto" and engine not in _ENGINES[device]:
         return f"infer.backend: {engine} does not run on {device}; use `backend: auto`"
     if engine != "auto" and engine in machine.engines[device]:

@@ -52,6 +52,13 @@ def test_the_first_place_that_suits_is_taken(
     [
         (CPU_WORKER, "auto", "cuda", BOTH_FORMS, f"no CUDA device can be used: {NO_GPU}"),
         (CPU_WORKER, "onnxruntime", "cpu", [".tflite"], "onnxruntime reads .onnx, the model has"),
+        (
+            CPU_WORKER,
+            "tensorrt",
+            "auto",
+            BOTH_FORMS,
+            f"runs on a GPU alone, and no CUDA device can be used: {NO_GPU}",
+        ),
         (GPU_WORKER, "openvino", "cuda", BOTH_FORMS, "openvino does not run on cuda"),
         (GPU_WORKER, "openvino", "cpu", BOTH_FORMS, "openvino for cpu is not installed"),
         (GPU_WORKER, "auto", "cuda", [".tflite"], "no inference engine for .tflite on cuda"),

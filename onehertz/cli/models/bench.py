@@ -46,16 +46,27 @@ class Costing(NamedTuple):
     type=click.FloatRange(1, 600),
     default=20.0,
     show_default=True,
-    help="For each model, beside what opening its engines takes.",
+    help="Seconds for each model, beside what opening its engines takes.",
 )
-@click.option("--gpu", "on_gpu", is_flag=True, help="On the GPU, with its use, watts and joules.")
+@click.option(
+    "--gpu",
+    "on_gpu",
+    is_flag=True,
+    help="On the GPU alone, with its use, watts and joules; up to infer.max_batch images.",
+)
 @click.option(
     "--prices",
     "price_file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="$ an hour by machine (YAML): adds $ per million frames, and what is cheapest.",
+    help="YAML with $ an hour by machine, as docs/prices.example.yaml: adds $ per million frames,"
+    " and what is cheapest.",
 )
-@click.option("--machine", metavar="NAME", help="Which of the price file's machines this one is.")
+@click.option(
+    "--machine",
+    metavar="NAME",
+    help="This machine's name, in results and in the price file; default: its only machine, or the"
+    " host's name.",
+)
 @click.option(
     "--merge",
     is_flag=True,
@@ -66,7 +77,8 @@ class Costing(NamedTuple):
     "accuracy_files",
     multiple=True,
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Saved `evaluate model --json` or `models check --json`. Repeatable.",
+    help="Saved `evaluate model --json` or `models check --json`, shown beside what each way saves."
+    " Repeatable.",
 )
 @click.option(
     "--utilisation",
@@ -82,9 +94,16 @@ class Costing(NamedTuple):
     show_default=True,
     help="Share of the cameras' frames that the gate drops, as `evaluate gate` says it.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per way, batch and line.")
 @click.option(
-    "--plot", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with charts."
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="One JSON object per way, batch and line; --merge reads it.",
+)
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a page (.html) with charts.",
 )
 @click.option("--keep", is_flag=True, help="Let `infer` choose by this from now on.")
 def bench_command(

@@ -49,7 +49,8 @@ class Wish(NamedTuple):
 def bench(settings: InferSettings, wish: Wish) -> Benched:
     """Raises UserError if there is no such model, or nothing to run it on."""
     cache = user_cache()
-    opener = Opener(settings, fetch_one, path_of, cache)
+    # The known frames are fetched too: without them nothing speaks for fewer bits.
+    opener = Opener(settings, fetch_one, fetch_one, cache)
     single = Opener(settings.model_copy(update={"threads": 1}), fetch_one, path_of, cache)
     asked = [*opener.plans, *(() if wish.gpu else single.plans)]
     rows = _measured(opener, list(dict.fromkeys(asked)), wish)

@@ -47,12 +47,14 @@ class Shown(NamedTuple):
 @with_settings
 @click.option(
     "--precision", "precisions", multiple=True, type=click.Choice(_PRECISIONS),
-    help="Again for another one; default: infer.precision, where that is auto both.",
+    help="Repeatable; default: infer.precision, where that is auto both. What is INT8 is so in the"
+    " model (`models quantize --recipe tensorrt`).",
 )  # fmt: skip
 @click.option(
     "--max-batch",
     type=click.IntRange(1, 256),
-    help="Images in a batch at most; default: infer.max_batch. A worker's has to be the same.",
+    help="Images in a batch at most; default: infer.max_batch. A worker's infer.max_batch has to be"
+    " the same, or it builds its own.",
 )
 @click.option("--list", "only_list", is_flag=True, help="Show the engines that there are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per engine and line.")

@@ -352,7 +352,8 @@ def test_a_producer_has_a_disk_and_is_never_there_twice(helm: Path) -> None:
     ("wrong", "told"),
     [
         ("infre.device=gpu", "additional properties 'infre' not allowed"),
-        ("image.tag=latest", "/image/tag"),
+        ("image.tag=latest", "image.tag: latest moves"),
+        ("infer.startupSeconds.gpu=0", "/infer/startupSeconds/gpu"),
         ("settings.kafka.sasl_password=x", "/settings/kafka/sasl_password"),
         ("infer.autoscaling.kind=keda,infer.autoscaling.maxReplicas=5", "line.partitions is 4"),
         ("sqlSslMode=verify-full", "secrets.sqlCa.name"),

@@ -20,6 +20,9 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- define "onehertz.image" -}}
 {{- $image := .root.Values.image -}}
 {{- $digest := get $image.digests .image -}}
+{{- if has $image.tag (list "latest" "main" "master") }}
+{{- fail (printf "image.tag: %s moves, so nobody would know what runs; name a version, such as 0.1.0" $image.tag) }}
+{{- end -}}
 {{ $image.registry }}/{{ .image }}{{ if $digest }}@{{ $digest }}{{ else }}:{{ $image.tag }}{{ end }}
 {{- end }}
 
