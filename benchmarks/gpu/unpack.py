@@ -21,6 +21,8 @@ from pathlib import Path
 
 def main(parts: Path, to: Path) -> str:
     """What was done, or what is still missing. Raises SystemExit for a part that is damaged."""
+    if not (parts / "manifest.json").is_file():
+        raise SystemExit(f"{parts}: there is no manifest.json of benchmarks.gpu.pack; bring it too")
     hashes = json.loads((parts / "manifest.json").read_text())
     kept = to / "parts"
     kept.mkdir(parents=True, exist_ok=True)
@@ -87,4 +89,6 @@ def _libraries(packed: Path, to: Path) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        raise SystemExit("usage: python3 benchmarks/gpu/unpack.py FOLDER-WITH-PARTS TO")
     print(main(Path(sys.argv[1]), Path(sys.argv[2])))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,10 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--cuda", default="13", help="12, 13, or a folder with its headers")
     given = parser.parse_args()
+    if given.cuda not in HEADERS and not (Path(given.cuda) / "cuda.h").is_file():
+        parser.error(f"--cuda {given.cuda}: is neither 12 nor 13 nor a folder with cuda.h")
+    if not (shutil.which("cc") and shutil.which("c++")):
+        parser.error("there is no C++ compiler: on Debian and Ubuntu, apt install g++ python3-dev")
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         headers = _headers(given.cuda, work) if given.cuda in HEADERS else [given.cuda]

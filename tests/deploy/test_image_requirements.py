@@ -77,6 +77,15 @@ def test_pycuda_is_built_in_the_version_of_the_constraints():
         assert headers in pinned
 
 
+def test_pycuda_is_not_compiled_without_cuda_s_headers(tmp_path: Path):
+    words = [sys.executable, str(ROOT / "deploy/images/pycuda_wheel.py"), "wheels"]
+    done = subprocess.run(
+        [*words, "--cuda", str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "nor a folder with cuda.h" in done.stderr
+
+
 def test_compose_can_build_the_gpu_s_image_without_tensorrt():
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
     arguments = compose["services"]["infer-gpu"]["build"]["args"]

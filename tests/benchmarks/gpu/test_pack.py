@@ -86,3 +86,8 @@ def test_what_is_packed_are_packages_that_are_pinned():
     constraints = (Path(unpack.__file__).parents[2] / "constraints.txt").read_text().lower()
     pinned = {line.partition("==")[0].replace("_", "-") for line in constraints.splitlines()}
     assert set(WHEELS) <= pinned
+
+
+def test_a_folder_without_the_manifest_is_told(tmp_path: Path):
+    with pytest.raises(SystemExit, match=r"there is no manifest\.json"):
+        unpack.main(tmp_path, tmp_path / "there")
