@@ -12,9 +12,11 @@ from click.testing import CliRunner, Result
 
 from inference_worker.choosing.measured import Measured
 from inference_worker.choosing.plans import Plan
+from inference_worker.settings import InferSettings
+from onehertz.cli.models import bench as bench_module
 from onehertz.cli.models import models as command
 from onehertz.cli.models.bench_plot import Costs, page, speed_chart
-from onehertz.cli.models.bench_run import Benched
+from onehertz.cli.models.bench_run import Benched, Wish
 from onehertz.cli.models.chart import round_step
 from onehertz.cost.arithmetic import Use
 from onehertz.cost.prices import Prices
@@ -157,6 +159,38 @@ def test_what_cannot_be_priced_is_refused_before_anything_is_measured(
     result = CliRunner().invoke(command, ["bench", *words])
     assert isinstance(result.exception, UserError)
     assert wrong in str(result.exception)
+
+
+def test_without_a_gpu_none_is_measured_and_the_reason_is_told(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(bench_module, "cuda_problem", lambda: "the driver is not there")
+    result = CliRunner().invoke(command, ["bench", "mine", "--gpu"])
+    assert isinstance(result.exception, UserError)
+    assert "--gpu: no CUDA device can be used: the driver" in str(result.exception)
+
+
+def test_a_gpu_that_tells_no_watts_is_measured_without_them(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[Wish] = []
+
+    def unmetered() -> None:
+        raise UserError("NVML can't be used")
+
+    def benched(_: InferSettings, wish: Wish) -> Benched:
+        asked.append(wish)
+        return Benched("mine", [ROW], "mine runs")
+
+    for name, stand_in in {
+        "cuda_problem": lambda: "",
+        "gpu_name": lambda: "Orin",
+        "Gpu": unmetered,
+        "bench": benched,
+    }.items():
+        monkeypatch.setattr(bench_module, name, stand_in)
+    result = bench(models, "--gpu")
+    assert result.exit_code == 0, result.output
+    assert (asked[0].on_gpu, asked[0].gpu) == (True, None)
+    assert "note: without use, watts and joules: NVML can't be used" in result.stderr
 
 
 def test_a_chart_is_drawn_to_scale():

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
-from contextlib import closing, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
 import click
 from rich.console import Console
 
+from inference_worker.backends.cuda import cuda_problem, gpu_name
 from inference_worker.metering.nvml import Gpu
 from onehertz.cli.models.bench_lines import json_lines, speeds
 from onehertz.cli.models.bench_plot import Costs, write_plot
@@ -160,14 +161,29 @@ def _measured(
     infer = settings.infer
     if on_gpu:
         infer = infer.model_copy(update={"device": "cuda"})
-    with closing(Gpu()) if on_gpu else nullcontext() as gpu:
-        asked = wish._replace(gpu=gpu, frame_side_px=settings.gate.largest_side_px)
+    with _metered_gpu() if on_gpu else nullcontext() as gpu:
+        asked = wish._replace(on_gpu=on_gpu, gpu=gpu, frame_side_px=settings.gate.largest_side_px)
         found = [
             bench(infer.model_copy(update={"model": name}), asked)
             for name in names or (infer.model,)
         ]
-        name = gpu.name if gpu else None
+        name = gpu.name if gpu else gpu_name() or None
     return found, [speed for one in found for speed in speeds(one, machine, name)]
+
+
+@contextmanager
+def _metered_gpu() -> Iterator[Gpu | None]:
+    """This machine's; None where it can't be metered, as on a Jetson. UserError: there is none."""
+    if why := cuda_problem():
+        raise UserError(f"--gpu: no CUDA device can be used: {why}")
+    try:
+        gpu = Gpu()
+    except UserError as error:
+        click.echo(f"note: without use, watts and joules: {error}", err=True)
+        yield None
+        return
+    with closing(gpu):
+        yield gpu
 
 
 def _show(

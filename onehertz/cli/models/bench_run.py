@@ -42,6 +42,7 @@ class Wish(NamedTuple):
 
     seconds: float
     keep: bool
+    on_gpu: bool = False
     gpu: Gpu | None = None  # to be metered
     frame_side_px: int = 0  # the longer one, on a GPU, which is given frames
 
@@ -52,7 +53,7 @@ def bench(settings: InferSettings, wish: Wish) -> Benched:
     # The known frames are fetched too: without them nothing speaks for fewer bits.
     opener = Opener(settings, fetch_one, fetch_one, cache)
     single = Opener(settings.model_copy(update={"threads": 1}), fetch_one, path_of, cache)
-    asked = [*opener.plans, *(() if wish.gpu else single.plans)]
+    asked = [*opener.plans, *(() if wish.on_gpu else single.plans)]
     rows = _measured(opener, list(dict.fromkeys(asked)), wish)
     if wish.keep:
         opener.measured_store(cache).keep(rows)
@@ -76,8 +77,8 @@ def _measured(opener: Opener, plans: Sequence[Plan], wish: Wish) -> list[Measure
             began_s = began_s or time.monotonic()
             progress.update(task, completed=min(wish.seconds, time.monotonic() - began_s))
 
-        if wish.gpu is not None:
-            return _on_gpu(opener, plans, wish, wish.gpu, told)
+        if wish.on_gpu:
+            return _on_gpu(opener, plans, wish, told)
         sizes = [size for size in SIZES if size <= opener.settings.max_batch]
         return measure(
             plans, opener.open, opener.judge,
@@ -86,16 +87,17 @@ def _measured(opener: Opener, plans: Sequence[Plan], wish: Wish) -> list[Measure
 
 
 def _on_gpu(
-    opener: Opener, plans: Sequence[Plan], wish: Wish, gpu: Gpu, told: Callable[[], None]
+    opener: Opener, plans: Sequence[Plan], wish: Wish, told: Callable[[], None]
 ) -> list[Measured]:
     """In turns long enough for its readings; all sizes up to the largest batch."""
     sizes = doubled(opener.settings.max_batch)
+    gpu = wish.gpu
     turns = len(plans) * len(sizes) * _GPU_ROUNDS
     least_s = max(_GPU_STRETCH_S, wish.seconds / turns)
     return measure(
         plans, opener.open, opener.judge,
         budget_s=2 * least_s * turns, rounds=_GPU_ROUNDS, sizes=sizes, told=told,
-        stretching=Stretching(least_s, lambda: Meter(gpu)),
+        stretching=Stretching(least_s, None if gpu is None else lambda: Meter(gpu)),
         pictures=frames(sizes[0], wish.frame_side_px),
     )  # fmt: skip
 
