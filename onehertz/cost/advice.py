@@ -8,9 +8,6 @@ from onehertz.cost.accuracy import NOT_MEASURED
 from onehertz.cost.arithmetic import Use
 from onehertz.cost.pricing import Priced
 
-_NO_ACCURACY = (
-    "what fewer bits cost in accuracy was not measured: `evaluate model --json`, then --accuracy"
-)
 _NO_INT8 = "INT8 was not measured: `models quantize NAME` makes it, then bench both"
 
 
@@ -70,9 +67,23 @@ def _bits(best: Priced, fit: Sequence[Priced], rows: Sequence[Priced]) -> Iterat
         yield _NO_INT8
     full = cheapest.get("float32")
     if best.speed.has_fewer_bits and full:
-        seen = [best.accuracy, full.accuracy]
-        known = f"accuracy: {seen[0]}, in float32 {seen[1]}"
-        yield _NO_ACCURACY if NOT_MEASURED in seen else known
+        yield _accuracies(best, full)
+
+
+def _accuracies(best: Priced, full: Priced) -> str:
+    """Of both; or how that is measured which is not known."""
+    unknown = [one.speed for one in (best, full) if one.accuracy == NOT_MEASURED]
+    if not unknown:
+        return f"accuracy: {best.accuracy}, in float32 {full.accuracy}"
+    commands = (
+        f"`evaluate model {one.model} --set infer.backend={one.engine}"
+        f" --set infer.precision={one.precision} --json`"
+        for one in unknown
+    )
+    return (
+        "what fewer bits cost in accuracy was not measured; on labelled pictures of yours,"
+        f" {' and '.join(commands)}, saved, then --accuracy"
+    )
 
 
 def _bits_of(one: Priced) -> str:

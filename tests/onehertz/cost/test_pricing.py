@@ -105,7 +105,7 @@ def test_the_advice_names_what_batches_bits_and_machines_cost():
 def test_the_advice_says_that_an_accuracy_is_not_known():
     text = advice(rows(speed(100, precision="bfloat16"), speed(80)), FULL, 300)
     assert "was not measured" in text
-    assert "evaluate model" in text
+    assert "evaluate model mine --set infer.backend=openvino --set infer.precision=bfloat16" in text
 
 
 def test_where_float32_is_the_cheapest_fewer_bits_are_said_to_cost_more():
