@@ -133,7 +133,7 @@ MUTANTS = {
         "outside of the profile",
     ),
     "a profile is never chosen": Mutant(
-        (Edit("loaded", "if self.free and not", "if False and not"),), "outside of the profile"
+        (Edit("loaded", "if self.free:", "if False:"),), "outside of the profile"
     ),
     "an address is not set": Mutant(
         lane("for name, buffer in self._buffers.items():",
