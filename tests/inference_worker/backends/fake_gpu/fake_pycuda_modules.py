@@ -40,6 +40,10 @@ class Function:
             if not self._format:
                 machine.note("a kernel is launched that was not prepared")
             packed = struct.pack(self._format, *args)
+            if not all(
+                type(one) is tuple and set(map(type, one)) == {int} for one in (grid, block)
+            ):
+                raise TypeError("did not match C++ signature: grid and block are tuples of int")
             if not all(side >= 1 for side in (*grid, *block)) or np.prod(block) > 1024:
                 raise cuda_error("cuLaunchKernel", "INVALID_VALUE")
             run, reads, writes = self._kernel.launched(machine, grid, block, packed)

@@ -108,14 +108,14 @@ class Dims:
     def __init__(self, shape: Sequence[int] = ()) -> None:
         self._sizes = [int(size) for size in shape]
         if len(self._sizes) > self.MAX_DIMS:
-            raise RuntimeError("more dimensions than TensorRT takes")
+            raise ValueError(f"Input length {len(shape)}. Max expected length is {self.MAX_DIMS}")
 
     def __len__(self) -> int:
         return len(self._sizes)
 
-    def __getitem__(self, index: int | slice) -> int | Dims:
+    def __getitem__(self, index: int | slice) -> int | tuple[int, ...]:
         found = self._sizes[index]
-        return Dims(found) if isinstance(found, list) else found
+        return tuple(found) if isinstance(found, list) else found
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._sizes)
