@@ -178,7 +178,7 @@ MUTANTS = {
         "invalid device context|without a context",
     ),
     "the context stays on the thread's stack": Mutant(
-        (Edit("device", "                cuda.Context.pop()", "                pass"),),
+        (Edit("device", "            cuda.Context.pop()", "            pass"),),
         "contexts on the stack",
     ),
     "half floats are taken for floats": Mutant(
@@ -203,7 +203,9 @@ MUTANTS = {
         "bytes of pinned memory",
     ),
     "the device is not given back": Mutant(
-        (Edit("device", "self._context.detach()", "pass"),), "primary context"
+        (Edit("device", f"{QUIETLY}, self.current():\n                self._context.detach()",
+              "pass"),),
+        "primary context",
     ),
     "the device is given back only by the thread that took it": Mutant(
         (Edit("device", f"{QUIETLY}, self.current():\n                self._context.detach",
