@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -21,9 +22,6 @@ from runtime.errors import UserError
 # lanes have two contexts each.
 _WORKSPACE_SHARE: Final = 8
 _BEAT_S: Final = 5.0
-# TensorRT 11.2 gives a Runtime where no device can be used, too. To use or to delete that one ends
-# the process.
-_unusable: Final[list[object]] = []
 
 T = TypeVar("T")
 
@@ -90,7 +88,9 @@ def opened(factory: Callable[[Log], T], log: Log) -> T:
         raise device_error(log.errors(), driver_version()) from error
     reason = log.errors()
     if "initialization failure" in reason.lower():
-        _unusable.append(made)
+        # TensorRT 11.2 gives a Runtime where no device can be used, too. To use that one, or to
+        # delete it, were it as Python ends, crashes the process.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(made))
         raise device_error(reason, driver_version())
     return made
 

@@ -77,7 +77,7 @@ members(DataType, FLOAT=0, HALF=1, INT8=2, INT32=3, BOOL=4, UINT8=5, FP8=6, BF16
 members(TensorIOMode, NONE=0, INPUT=1, OUTPUT=2)
 members(TensorLocation, DEVICE=0, HOST=1)
 members(MemoryPoolType, WORKSPACE=0)
-members(BuilderFlag, TF32=7)
+members(BuilderFlag, TF32=6)
 members(NetworkDefinitionCreationFlag, STRONGLY_TYPED=1)
 members(Severity, INTERNAL_ERROR=0, ERROR=1, WARNING=2, INFO=3, VERBOSE=4)
 
