@@ -27,8 +27,11 @@ def loading_tensorrt() -> Iterator[None]:
     try:
         yield
     except ImportError as error:
+        # So says PyCUDA's library, of what a driver's libcuda lacks.
+        old = "undefined symbol: cu" in str(error)
+        why = "; the NVIDIA driver is older than the CUDA that PyCUDA was made for" if old else ""
         raise UserError(
-            f"infer.backend: tensorrt is installed, and can't be loaded: {error}; {_INSTALL}"
+            f"infer.backend: tensorrt is installed, and can't be loaded: {error}{why}; {_INSTALL}"
         ) from error
 
 

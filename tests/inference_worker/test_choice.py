@@ -193,6 +193,13 @@ def test_libraries_that_cannot_be_loaded_are_no_traceback() -> None:
         raise ImportError("libnvinfer.so.10: cannot open shared object file")
 
 
+def test_a_driver_older_than_pycuda_is_named() -> None:
+    """As Python says it of PyCUDA for CUDA 13 on a driver for 12."""
+    complaint = "the NVIDIA driver is older than the CUDA that PyCUDA was made for"
+    with pytest.raises(UserError, match=complaint), loading_tensorrt():
+        raise ImportError("/x/pycuda/_driver.so: undefined symbol: cuCtxCreate_v4")
+
+
 def test_a_measurement_knows_its_gpu() -> None:
     assert gpu_name(lambda _: FakeDriver(count=1)) == "Fake GPU, CUDA 12060"
     assert gpu_name(lambda _: FakeDriver(count=0)) == ""

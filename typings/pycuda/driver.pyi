@@ -49,6 +49,9 @@ class Context:
     @staticmethod
     def pop() -> None: ...
     @staticmethod
+    def get_current() -> Context | None:
+        """Takes those that were detached off the stack, too."""
+    @staticmethod
     def get_device() -> Device: ...
     def detach(self) -> None: ...
 

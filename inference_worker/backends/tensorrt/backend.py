@@ -153,6 +153,9 @@ class TensorRtBackend:
         except EngineBroken as error:
             self._broken = str(error)
             raise
+        except cuda.Error as error:  # it can't even be made current
+            self._broken = f"the GPU failed: {error}"
+            raise EngineBroken(self._broken) from error
         finally:
             self._free.put(lane)
 

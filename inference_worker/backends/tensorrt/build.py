@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -80,10 +81,18 @@ def cancellable(
 
 def opened(factory: Callable[[Log], T], log: Log) -> T:
     """Make one of TensorRT's entrances to the device. Raises UserError if it can't be used."""
+    log.clear()
     try:
-        return factory(log)
+        made = factory(log)
     except TypeError as error:  # pybind11's, for a null pointer
         raise device_error(log.errors(), driver_version()) from error
+    reason = log.errors()
+    if "initialization failure" in reason.lower():
+        # TensorRT 11.2 gives a Runtime where no device can be used, too. To use that one, or to
+        # delete it, were it as Python ends, crashes the process.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(made))
+        raise device_error(reason, driver_version())
+    return made
 
 
 def _build(
@@ -109,7 +118,8 @@ def _build(
         _use_timings(config, timings)
         plan = builder.build_serialized_network(network, config)
         if plan is None:
-            raise _failed(what, log.errors())
+            # Those of the builder's own threads say why; this one's, that there is no engine.
+            raise _failed(what, log.errors(of_all_threads=True))
         kept = config.get_timing_cache()
         return Built(bytes(plan), bytes(kept.serialize()) if kept is not None else b"")
 

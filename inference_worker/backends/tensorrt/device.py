@@ -50,9 +50,19 @@ class Device:
         try:
             yield
         finally:
-            # After an error that sticks to the context, to put it away fails too: the error counts.
-            with suppress(cuda.Error):
-                cuda.Context.pop()
+            self._put_away()
+
+    def _put_away(self) -> None:
+        """After an error that sticks to the context this may fail too: the error counts.
+
+        A thread that ends with a context on its stack makes PyCUDA abort the process.
+        """
+        try:
+            cuda.Context.pop()
+        except cuda.Error:
+            with suppress(cuda.Error):  # by another thread already
+                self._context.detach()
+            cuda.Context.get_current()  # takes what was detached off this thread's stack
 
     @property
     def is_open(self) -> bool:

@@ -97,6 +97,7 @@ class Lane:
         with suppress(cuda.Error, AttributeError):
             self._stream.synchronize()
         self._contexts.clear()  # before the memory that they know the addresses of
+        self._frames = None  # the kernel's module: once its context is gone it can't be unloaded
         buffers = [*self._buffers.values(), *([self._staging] if self._staging else [])]
         self._buffers, self._staging = {}, None
         for buffer in buffers:

@@ -77,9 +77,18 @@ class Loaded:
         if context is None:
             reason = self.log.errors()
             raise OutOfMemory(reason) if is_out_of_memory(reason) else EngineBroken(reason)
-        if self.free and not context.set_optimization_profile_async(profile, stream):
-            raise EngineBroken(f"the profile {profile} can't be chosen: {self.log.errors()}")
+        if self.free:
+            self._choose(context, profile, stream)
         return context
+
+    def _choose(self, context: trt.IExecutionContext, profile: int, stream: int) -> None:
+        try:
+            context.set_optimization_profile_async(profile, stream)
+        except RuntimeError as error:  # TensorRT's False, as its bindings tell it
+            reason = self.log.errors()
+            if is_out_of_memory(reason):
+                raise OutOfMemory(reason) from error
+            raise EngineBroken(f"the profile {profile} can't be chosen: {reason}") from error
 
     def close(self) -> None:
         """The engine, and then what it came from. No context of it may be left."""

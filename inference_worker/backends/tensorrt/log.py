@@ -16,7 +16,8 @@ class Log(trt.ILogger):
 
     def __init__(self) -> None:
         trt.ILogger.__init__(self)
-        self._lock = threading.Lock()
+        # Reentrant: an object that is collected meanwhile may have something to say.
+        self._lock = threading.RLock()
         self._errors: deque[tuple[int, str]] = deque(maxlen=50)  # with the thread they came in
 
     def log(self, severity: trt.ILogger.Severity, msg: str) -> None:
@@ -35,11 +36,12 @@ class Log(trt.ILogger):
             self._errors.clear()
             self._errors.extend(kept)
 
-    def errors(self) -> str:
+    def errors(self, *, of_all_threads: bool = False) -> str:
         """What went wrong in this thread, or else in any, in a line; the first error first."""
         with self._lock:
             found = list(self._errors)
-        own = [one for one in found if one[0] == threading.get_ident()] or found
+        own = [one for one in found if one[0] == threading.get_ident()]
+        own = found if of_all_threads else own or found
         self.clear()
         texts = dict.fromkeys(" ".join(text.split()) for _, text in own)
         return "; ".join(texts) or "TensorRT gives no reason"

@@ -23,8 +23,15 @@ class Context:
 
     @staticmethod
     def pop() -> None:
+        if gpu().broken and gpu().contexts.current() is not None:
+            raise cuda_error("cuCtxPopCurrent", str(gpu().broken))  # and it stays on the stack
         if not gpu().contexts.pop():
             raise cuda_error("context::pop", "INVALID_CONTEXT")
+
+    @staticmethod
+    def get_current() -> Context | None:
+        found = gpu().contexts.current()
+        return found if isinstance(found, Context) else None
 
     @staticmethod
     def get_device() -> Device:

@@ -49,12 +49,16 @@ def mem_alloc(size: int) -> DeviceAllocation:
 def pagelocked_empty(
     shape: int | Sequence[int], dtype: Any, order: str = "C", mem_flags: int = 0
 ) -> NDArray[Any]:
+    if isinstance(shape, np.integer):
+        raise AttributeError(f"{type(shape).__name__!r} object has no attribute '__iter__'")
     whole = (shape,) if isinstance(shape, int) else tuple(map(int, shape))
+    if 0 in whole:
+        raise cuda_error("cuMemHostAlloc", "INVALID_VALUE")
     return np.asarray(PagelockedHostAllocation(whole, np.dtype(dtype)))
 
 
 def memcpy_htod_async(dest: Any, src: Any, stream: Stream | None = None) -> None:
-    machine, target, size = gpu(), int(dest), _bytes(src).size
+    machine, target, size = gpu(), _address(dest), _bytes(src).size
     with machine.lock:
         machine.call("cuMemcpyHtoDAsync")
         pinned, start = _pinned(machine, _bytes(src), "memcpy_htod_async")
@@ -72,11 +76,13 @@ def memcpy_htod_async(dest: Any, src: Any, stream: Stream | None = None) -> None
 
 
 def memcpy_dtoh_async(dest: Any, src: Any, stream: Stream | None = None) -> None:
-    machine, source, size = gpu(), int(src), _bytes(dest).size
+    machine, source, size = gpu(), _address(src), _bytes(dest).size
     with machine.lock:
         machine.call("cuMemcpyDtoHAsync")
-        if not np.asarray(dest).flags.writeable:
+        if not isinstance(dest, np.ndarray) and memoryview(dest).readonly:
             raise BufferError("Object is not writable.")
+        if not np.asarray(dest).flags.writeable:
+            raise ValueError("buffer source array is read-only")
         pinned, start = _pinned(machine, _bytes(dest), "memcpy_dtoh_async")
         _on_device(machine, "cuMemcpyDtoHAsync", source, size)
         target = pinned.data[start - pinned.start :][:size]
@@ -93,18 +99,18 @@ def memcpy_htod(dest: Any, src: Any) -> None:
     machine, data = gpu(), _bytes(src)
     with machine.lock:
         machine.call("cuMemcpyHtoD")
-        _at_once(machine, "cuMemcpyHtoD", int(dest), data.size)[:] = data
+        _at_once(machine, "cuMemcpyHtoD", _address(dest), data.size)[:] = data
 
 
 def memcpy_dtoh(dest: Any, src: Any) -> None:
     machine, data = gpu(), _bytes(dest)
     with machine.lock:
         machine.call("cuMemcpyDtoH")
-        data[:] = _at_once(machine, "cuMemcpyDtoH", int(src), data.size)
+        data[:] = _at_once(machine, "cuMemcpyDtoH", _address(src), data.size)
 
 
 def memset_d8_async(dest: Any, data: int, size: int, stream: Stream | None = None) -> None:
-    machine, target = gpu(), int(dest)
+    machine, target = gpu(), _address(dest)
     with machine.lock:
         machine.call("cuMemsetD8Async")
         _on_device(machine, "cuMemsetD8Async", target, size)
@@ -115,6 +121,13 @@ def memset_d8_async(dest: Any, data: int, size: int, stream: Stream | None = Non
         machine.enqueue(
             "memset", stream_handle(machine, stream), run, writes=((target, target + size),)
         )
+
+
+def _address(given: Any) -> int:
+    """As Boost.Python takes it: numpy's integers are none. Raises TypeError, as its error is."""
+    if not isinstance(given, int | DeviceAllocation):
+        raise TypeError(f"did not match C++ signature: {type(given).__name__} is no address")
+    return int(given)
 
 
 def _bytes(data: Any) -> Bytes:

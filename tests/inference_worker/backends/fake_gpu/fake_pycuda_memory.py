@@ -38,6 +38,8 @@ class DeviceAllocation(Dependent):
     def __init__(self, size: int) -> None:
         super().__init__("cuMemAlloc")
         self._allocation: Allocation | None = None
+        if size == 0:
+            raise cuda_error("cuMemAlloc", "INVALID_VALUE")
         self._allocation = self._gpu.allocate(size, f"allocation of {size} bytes", "cuMemAlloc")
         self._address = self._allocation.address
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from tests.inference_worker.backends.fake_gpu.errors import cuda_error
 from tests.inference_worker.backends.fake_gpu.fake_pycuda_functions import stream_handle
+from tests.inference_worker.backends.fake_gpu.fake_pycuda_memory import Dependent
 from tests.inference_worker.backends.fake_gpu.fake_pycuda_streams import Stream
 from tests.inference_worker.backends.fake_gpu.kernels import Kernel
 from tests.inference_worker.backends.fake_gpu.machine import gpu
@@ -39,6 +40,10 @@ class Function:
             if not self._format:
                 machine.note("a kernel is launched that was not prepared")
             packed = struct.pack(self._format, *args)
+            if not all(
+                type(one) is tuple and set(map(type, one)) == {int} for one in (grid, block)
+            ):
+                raise TypeError("did not match C++ signature: grid and block are tuples of int")
             if not all(side >= 1 for side in (*grid, *block)) or np.prod(block) > 1024:
                 raise cuda_error("cuLaunchKernel", "INVALID_VALUE")
             run, reads, writes = self._kernel.launched(machine, grid, block, packed)
@@ -47,15 +52,21 @@ class Function:
             )
 
 
-class Module:
+class Module(Dependent):
     def __init__(self, entries: set[str]) -> None:
+        super().__init__("cuModuleLoadDataEx")
         self._entries = entries
+        self._handle = self._gpu.handle("module")
 
     def get_function(self, name: str) -> Function:
         gpu().call("cuModuleGetFunction")
         if name not in self._entries:
             raise cuda_error("cuModuleGetFunction", "NOT_FOUND")
         return Function(name)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_handle") and self._may_free(self._gpu.misuse.append):
+            self._gpu.objects.pop(self._handle, None)
 
 
 def module_from_buffer(
@@ -65,7 +76,6 @@ def module_from_buffer(
 ) -> Module:
     """Reads off a cubin or PTX what it was made for, and what it holds."""
     machine, data = gpu(), bytes(buffer)
-    machine.call("cuModuleLoadDataEx")
     if data.startswith(b"\x7fELF"):
         return Module({name.decode() for name in re.findall(rb"\.text\.(\w+)", data)})
     text = data.decode("utf-8", "replace")

@@ -29,7 +29,7 @@ from tests.inference_worker.backends.fake_gpu.memory import OutOfMemoryError
 
 class Builder:
     def __init__(self, logger: ILogger) -> None:
-        self._gpu, self._logger = opened(logger), logger
+        self._gpu, self._logger = opened(logger)[0], logger
 
     def create_network(self, flags: int = 0) -> INetworkDefinition:
         if not flags >> int(NetworkDefinitionCreationFlag.STRONGLY_TYPED) & 1:
@@ -47,7 +47,10 @@ class Builder:
     ) -> IHostMemory | None:
         current(self._gpu, "an engine is built")
         if reason := self._problem(network, config):
-            self._logger.log(Severity.ERROR, reason)
+            # A thread of the builder's says why, and this one what comes of it.
+            _in_a_thread(self._logger.log, Severity.ERROR, reason)
+            text = "IBuilder::buildSerializedNetwork: Could not find any implementation for a node"
+            self._logger.log(Severity.ERROR, text)
             return None
         if not _told(config.progress_monitor):
             self._logger.log(Severity.ERROR, "the build was cancelled by the progress monitor")
@@ -70,7 +73,7 @@ class Builder:
         except Error as error:
             return f"Cuda error: {error}"
         except OutOfMemoryError as error:
-            return f"Requested amount of GPU memory could not be allocated: out of memory, {error}"
+            return f"[virtualMemoryBuffer.cpp::resizePhysical] Error Code 2: OutOfMemory ({error})"
         if not network.model:
             return "Network must have at least one output"
         dynamic = [one for one in network.inputs if -1 in list(one.shape)]

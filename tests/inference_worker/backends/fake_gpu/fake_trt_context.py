@@ -61,7 +61,10 @@ class IExecutionContext:
 
     def set_optimization_profile_async(self, profile_index: int, stream_handle: int) -> bool:
         with self._gpu.lock:
-            if not 0 <= profile_index < self._engine.num_optimization_profiles:
+            failing = self._gpu.fails.pop("setOptimizationProfileAsync", None)
+            if failing:
+                self._refuse(f"Error Code 2: {failing} (Requested size was 512 bytes.)")
+            if failing or not 0 <= profile_index < self._engine.num_optimization_profiles:
                 raise RuntimeError("Error in set optimization profile async.")
             self._gpu.enqueue("profile", stream_handle, lambda: None, user=self._itself)
         self._profile = profile_index

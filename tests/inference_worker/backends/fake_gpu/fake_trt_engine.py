@@ -18,7 +18,7 @@ from tests.inference_worker.backends.fake_gpu.fake_trt_types import (
     TensorIOMode,
     TensorLocation,
 )
-from tests.inference_worker.backends.fake_gpu.machine import FakeGpu
+from tests.inference_worker.backends.fake_gpu.machine import FakeGpu, gpu
 from tests.inference_worker.backends.fake_gpu.memory import Allocation, OutOfMemoryError
 
 _CONTEXT_BYTES = 1 << 16  # of the device's memory, for each context
@@ -26,9 +26,17 @@ _CONTEXT_BYTES = 1 << 16  # of the device's memory, for each context
 
 class Runtime:
     def __init__(self, logger: ILogger) -> None:
-        self._gpu, self._logger = opened(logger), logger
+        null = not gpu().tensorrt.startswith("11.")
+        self._gpu, self._usable = opened(logger, null=null)
+        self._logger = logger
+
+    def __del__(self) -> None:
+        if not getattr(self, "_usable", True):
+            self._gpu.misuse.append("a Runtime without a device is deleted: the process ends")
 
     def deserialize_cuda_engine(self, serialized_engine: bytes) -> ICudaEngine | None:
+        if not self._usable:
+            self._gpu.note("a Runtime without a device is used: the process ends")
         current(self._gpu, "an engine is loaded")
         plan = decode(bytes(serialized_engine))
         if reason := self._problem(plan):

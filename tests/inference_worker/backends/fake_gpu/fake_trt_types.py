@@ -77,7 +77,7 @@ members(DataType, FLOAT=0, HALF=1, INT8=2, INT32=3, BOOL=4, UINT8=5, FP8=6, BF16
 members(TensorIOMode, NONE=0, INPUT=1, OUTPUT=2)
 members(TensorLocation, DEVICE=0, HOST=1)
 members(MemoryPoolType, WORKSPACE=0)
-members(BuilderFlag, TF32=7)
+members(BuilderFlag, TF32=6)
 members(NetworkDefinitionCreationFlag, STRONGLY_TYPED=1)
 members(Severity, INTERNAL_ERROR=0, ERROR=1, WARNING=2, INFO=3, VERBOSE=4)
 
@@ -108,14 +108,14 @@ class Dims:
     def __init__(self, shape: Sequence[int] = ()) -> None:
         self._sizes = [int(size) for size in shape]
         if len(self._sizes) > self.MAX_DIMS:
-            raise RuntimeError("more dimensions than TensorRT takes")
+            raise ValueError(f"Input length {len(shape)}. Max expected length is {self.MAX_DIMS}")
 
     def __len__(self) -> int:
         return len(self._sizes)
 
-    def __getitem__(self, index: int | slice) -> int | Dims:
+    def __getitem__(self, index: int | slice) -> int | tuple[int, ...]:
         found = self._sizes[index]
-        return Dims(found) if isinstance(found, list) else found
+        return tuple(found) if isinstance(found, list) else found
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._sizes)

@@ -20,7 +20,7 @@ from tests.inference_worker.backends.fake_gpu.memory import (
 from tests.inference_worker.backends.fake_gpu.schedule import Operation, Policy, Range, Schedule
 
 MIB = 1 << 20
-# Of onnx-tensorrt's list of what it doesn't take, from memory.
+# Some of what onnx-tensorrt 10.1's docs/operators.md says that it doesn't take.
 UNSUPPORTED = frozenset(
     ("Compress", "Det", "MaxUnpool", "Multinomial", "TfIdfVectorizer", "Unique")
 )

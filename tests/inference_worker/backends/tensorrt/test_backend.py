@@ -251,6 +251,39 @@ def test_an_image_that_memory_is_too_short_for_breaks_the_engine(
         backend.infer({"x": some_input(1, 3, 2, 2)})
 
 
+def test_a_device_that_failed_leaves_its_context_on_the_stack_of_no_thread(
+    open_tensorrt: OpenTensorRt, fake_gpu: FakeGpu
+) -> None:
+    """PyCUDA would abort the process as such a thread ends, before it has said why."""
+    backend = open_tensorrt(onnx_models.affine())
+    fake_gpu.fails["execute"] = "ILLEGAL_ADDRESS"
+    raised: list[BaseException] = []
+
+    def infer() -> None:
+        try:
+            backend.infer({"x": some_input(2, 3, 2, 2)})
+        except EngineBroken as error:
+            raised.append(error)
+
+    for _ in range(2):
+        thread = threading.Thread(target=infer)
+        thread.start()
+        thread.join()
+    backend.close()
+    assert len(raised) == 2
+    assert fake_gpu.contexts.left_behind() == []
+
+
+def test_a_device_that_cannot_be_made_current_is_broken(
+    open_tensorrt: OpenTensorRt, fake_gpu: FakeGpu
+) -> None:
+    backend = open_tensorrt(onnx_models.affine())
+    fake_gpu.fails["cuCtxPushCurrent"] = "INVALID_CONTEXT"
+    for _ in range(2):
+        with pytest.raises(EngineBroken, match="cuCtxPushCurrent failed"):
+            backend.infer({"x": some_input(2, 3, 2, 2)})
+
+
 def test_outputs_whose_size_depends_on_the_image_are_refused_with_a_way_out(
     open_tensorrt: OpenTensorRt, monkeypatch: pytest.MonkeyPatch
 ) -> None:

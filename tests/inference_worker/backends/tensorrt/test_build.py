@@ -104,7 +104,7 @@ def opening(folder: Path, model: bytes = b"", **options: object) -> Backend:
     ("fake_gpu", "complaint"),
     [
         (FakeGpu(devices=0), "the NVIDIA driver sees no device"),
-        (FakeGpu(driver=None), "can't be used"),
+        (FakeGpu(driver=None), "the NVIDIA driver sees no device"),
         (FakeGpu(busy=True), r"taken by another process \(exclusive mode\).*compute-mode=DEFAULT"),
         (FakeGpu(driver=11000), r"driver knows CUDA up to 11\.0, .* update the driver"),
         (FakeGpu(fails={"cuDevicePrimaryCtxRetain": "OUT_OF_MEMORY"}), "no memory left"),
@@ -117,6 +117,68 @@ def test_a_device_that_cannot_be_used_is_said_with_a_way_out(
 ) -> None:
     with pytest.raises(UserError, match=complaint):
         opening(tmp_path)
+
+
+@pytest.mark.parametrize("fake_gpu", [FakeGpu(tensorrt="11.2.1.2"), FakeGpu()], indirect=True)
+def test_an_engine_that_is_kept_does_not_hide_a_driver_that_is_too_old(
+    fake_gpu: FakeGpu, tmp_path: Path
+) -> None:
+    """TensorRT 11 says so in its log alone, and gives a Runtime that ends the process."""
+    opening(tmp_path, cache=tmp_path).close()
+    fake_gpu.driver = 11000
+    with pytest.raises(UserError, match=r"driver knows CUDA up to 11\.0"):
+        opening(tmp_path, cache=tmp_path)
+
+
+def test_memory_that_a_profile_lacks_is_memory(
+    open_tensorrt: OpenTensorRt, fake_gpu: FakeGpu, caplog: pytest.LogCaptureFixture
+) -> None:
+    open_tensorrt(onnx_models.affine()).close()
+    fake_gpu.fails["setOptimizationProfileAsync"] = "OutOfMemory"
+    assert open_tensorrt().max_batch == 4
+    assert "too little memory: batches of at most 4" in caplog.text
+
+
+# As TensorRT 10.3 and 11.2 and PyCUDA say it (issues of NVIDIA/TensorRT 4258, 4254, 2826).
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[defaultAllocator.cpp::allocate::31] Error Code 1: Cuda Runtime (out of memory)",
+        "[virtualMemoryBuffer.cpp::resizePhysical::154] Error Code 2: OutOfMemory (Requested size"
+        " was 16581132288 bytes.)",
+        "2: [executionContext.cpp::ExecutionContext::436] Error Code 2: OutOfMemory (no further"
+        " information)",
+        "cuMemAlloc failed: out of memory",
+    ],
+)
+def test_what_tensorrt_says_of_memory_is_understood(text: str) -> None:
+    from inference_worker.backends.tensorrt.errors import is_out_of_memory
+
+    assert is_out_of_memory(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "(CUDA initialization failure with error: 35 In checkCudaInstallation",
+            "update the drive",
+        ),
+        ("CUDA initialization failure with error: 2. Please check", "no memory left"),
+        ("CUDA initialization failure with error 100. Please check", "sees no device"),
+        (
+            "cuInit failed: system has unsupported display driver / cuda driver combination",
+            "restart",
+        ),
+        ("cuInit failed: forward compatibility was attempted on non supported HW", "cuda-compat"),
+        ("(cudaError 35: CUDA driver version is insufficient for CUDA runtime version)", "12.4"),
+        ("CUDA initialization failure with error: 222", "can't be used"),
+    ],
+)
+def test_what_is_said_of_the_driver_is_understood(text: str, told: str) -> None:
+    from inference_worker.backends.tensorrt.errors import device_error
+
+    assert told in str(device_error(text, "12.4"))
 
 
 def test_an_operator_that_tensorrt_lacks_is_named_with_its_node(

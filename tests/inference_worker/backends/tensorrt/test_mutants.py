@@ -133,7 +133,7 @@ MUTANTS = {
         "outside of the profile",
     ),
     "a profile is never chosen": Mutant(
-        (Edit("loaded", "if self.free and not", "if False and not"),), "outside of the profile"
+        (Edit("loaded", "if self.free:", "if False:"),), "outside of the profile"
     ),
     "an address is not set": Mutant(
         lane("for name, buffer in self._buffers.items():",
@@ -178,7 +178,7 @@ MUTANTS = {
         "invalid device context|without a context",
     ),
     "the context stays on the thread's stack": Mutant(
-        (Edit("device", "                cuda.Context.pop()", "                pass"),),
+        (Edit("device", "            cuda.Context.pop()", "            pass"),),
         "contexts on the stack",
     ),
     "half floats are taken for floats": Mutant(
@@ -203,7 +203,9 @@ MUTANTS = {
         "bytes of pinned memory",
     ),
     "the device is not given back": Mutant(
-        (Edit("device", "self._context.detach()", "pass"),), "primary context"
+        (Edit("device", f"{QUIETLY}, self.current():\n                self._context.detach()",
+              "pass"),),
+        "primary context",
     ),
     "the device is given back only by the thread that took it": Mutant(
         (Edit("device", f"{QUIETLY}, self.current():\n                self._context.detach",
