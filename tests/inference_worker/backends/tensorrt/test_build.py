@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
@@ -74,15 +75,29 @@ def test_a_build_tells_how_far_it_is(fake_gpu: FakeGpu, tmp_path: Path) -> None:
     assert told[-1] == 1.0
 
 
+@pytest.fixture
+def interrupted() -> Iterator[threading.Event]:
+    """Set when SIGINT has come, and is KeyboardInterrupt; a job in the background ignores it."""
+    came = threading.Event()
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        came.set()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    yield came
+    signal.signal(signal.SIGINT, before)
+
+
 def test_an_interrupt_ends_the_build_and_leaves_nothing_half_written(
-    fake_gpu: FakeGpu, tmp_path: Path
+    fake_gpu: FakeGpu, tmp_path: Path, interrupted: threading.Event
 ) -> None:
     """The signal comes while TensorRT is at work in another thread."""
-    waited = threading.Event()
 
     def told(text: str, fraction: float) -> None:
-        os.kill(os.getpid(), signal.SIGINT)
-        waited.wait(0.05)
+        if not interrupted.is_set():
+            os.kill(os.getpid(), signal.SIGINT)
+            assert interrupted.wait(20)
 
     with pytest.raises(KeyboardInterrupt):
         built(tmp_path, told)
@@ -117,6 +132,14 @@ def test_a_device_that_cannot_be_used_is_said_with_a_way_out(
 ) -> None:
     with pytest.raises(UserError, match=complaint):
         opening(tmp_path)
+
+
+def test_a_build_leaves_memory_for_the_contexts_that_serve_beside_each_other(
+    open_tensorrt: OpenTensorRt, fake_gpu: FakeGpu
+) -> None:
+    open_tensorrt(onnx_models.affine())
+    # Two lanes, two profiles: four contexts take as much again, and what serves already does too.
+    assert 0 < fake_gpu.workspace_bytes <= fake_gpu.memory.total / 8
 
 
 def test_an_operator_that_tensorrt_lacks_is_named_with_its_node(
