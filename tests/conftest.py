@@ -8,6 +8,7 @@ from tests.fixtures.assets import assets
 from tests.fixtures.database import database, empty_database
 from tests.fixtures.gstreamer import gstreamer
 from tests.fixtures.helm import helm
+from tests.fixtures.nvrtc import nvrtc
 from tests.fixtures.order import pytest_collection_modifyitems
 from tests.fixtures.servers import pytest_report_header, servers
 
@@ -28,6 +29,7 @@ __all__ = [
     "empty_database",
     "gstreamer",
     "helm",
+    "nvrtc",
     "pytest_collection_modifyitems",
     "pytest_report_header",
     "servers",

@@ -81,6 +81,7 @@ def test_a_gpu_that_is_priced_as_another_is_doubted():
     assert doubts(rows(speed(100), speed(100, machine="large", gpu="nvidia l4"))) == []
     assert doubts(rows(speed(100, machine="large", gpu="NVIDIA L4 24GB"))) == []  # says more
     assert doubts(rows(speed(100, machine="large", gpu="L4"))) == []  # says less
+    assert "large was measured on cpu, the" in doubts(rows(speed(100, machine="large")))[0]
 
 
 def test_figures_of_a_machine_that_carries_no_camera_have_no_price_of_one():

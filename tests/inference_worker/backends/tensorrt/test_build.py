@@ -13,6 +13,7 @@ import pytest
 
 from inference_worker.backends.base import Backend, EngineOptions
 from inference_worker.backends.choice import Place, open_backend
+from inference_worker.backends.tensorrt.errors import device_error
 from inference_worker.backends.tensorrt.phases import Phases
 from runtime.errors import UserError
 from tests.inference_worker import onnx_models
@@ -132,6 +133,11 @@ def test_a_device_that_cannot_be_used_is_said_with_a_way_out(
 ) -> None:
     with pytest.raises(UserError, match=complaint):
         opening(tmp_path)
+
+
+def test_a_driver_that_does_not_go_with_the_libraries_is_to_be_updated() -> None:
+    told = device_error("system has unsupported display driver / cuda driver combination", "12.4")
+    assert "driver knows CUDA up to 12.4" in str(told)
 
 
 def test_a_build_leaves_memory_for_the_contexts_that_serve_beside_each_other(
