@@ -7,7 +7,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Each process of pytest has servers of its own, about 1 GiB with all. Lost processes end the run.
-SPREAD := --numprocesses auto --maxprocesses 4 --dist loadfile --max-worker-restart 0
+# Files in the order of tests/fixtures/order.py, not by how many tests they have.
+SPREAD := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
+	--max-worker-restart 0
 EXTRAS := edge,s3,gate,worker-cpu,models,sinks,stack,dev
 
 help: ## Show what there is

@@ -8,6 +8,8 @@ from tests.fixtures.assets import assets
 from tests.fixtures.database import database, empty_database
 from tests.fixtures.gstreamer import gstreamer
 from tests.fixtures.helm import helm
+from tests.fixtures.nvrtc import nvrtc
+from tests.fixtures.order import pytest_collection_modifyitems
 from tests.fixtures.servers import pytest_report_header, servers
 
 # The machine is shared: no deadline per example. A developer's runs try other examples every time;
@@ -27,6 +29,8 @@ __all__ = [
     "empty_database",
     "gstreamer",
     "helm",
+    "nvrtc",
+    "pytest_collection_modifyitems",
     "pytest_report_header",
     "servers",
 ]

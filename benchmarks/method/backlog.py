@@ -32,9 +32,9 @@ def pictures() -> list[bytes]:
 
     Raises ValueError where no quality gives that size.
     """
+    streets = [StreetSource(seed=seed, activity=0.5, noise=4.0) for seed in range(_SCENES)]
     images = [
-        StreetSource(seed=seed, activity=0.5, noise=4.0).render(60 + tick)
-        for seed, tick in product(range(_SCENES), range(_TICKS_PER_SCENE))
+        street.render(60 + tick) for street, tick in product(streets, range(_TICKS_PER_SCENE))
     ]
     quality = _quality_for(images[::_TICKS_PER_SCENE])
     return [encode_bgr(image, quality) for image in images]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -114,7 +115,7 @@ def _gated(line: Line) -> Table:
         for name in ("stages", "traceparent"):
             del told[name]
         if isinstance(record, Kept):
-            told["jpeg"] = hash(record.jpeg)
+            told["jpeg"] = hashlib.sha256(record.jpeg).hexdigest()
         records[record.camera, record.captured_at] = told
     return records
 

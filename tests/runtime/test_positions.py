@@ -66,3 +66,11 @@ def test_what_is_committed_never_goes_beyond_a_record_that_is_not_done(steps: li
     end = positions.at_end(PLACE, log)
     if not undone:
         assert (end or committed) == log
+
+
+def test_an_end_that_was_known_before_a_new_start_counts_no_more() -> None:
+    positions = Positions()
+    positions.start(PLACE, 5)
+    assert positions.at_end(PLACE, 9) == 9
+    positions.start(PLACE, 3)  # as after a rewind
+    assert positions.done(PLACE, 3) == 3

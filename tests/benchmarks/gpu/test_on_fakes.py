@@ -30,6 +30,8 @@ from tests.inference_worker.metering.fake_nvml import FakeNvml
 from tests.inference_worker.onnx_models import small_ssd
 from tests.inference_worker.own_models import add_model
 
+pytestmark = pytest.mark.usefixtures("nvrtc")
+
 ROOT = Path(__file__).parents[3]
 SUITE = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "--confcutdir", "tests/gpu"]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from inference_worker.metering import nvml
@@ -52,6 +54,23 @@ def test_a_meter_with_a_thread_samples_at_its_ends_at_least():
         pass
     assert meter.used.utilisation == 0.5
     assert meter.used.joules is not None
+
+
+def test_a_meter_with_a_thread_samples_meanwhile_too():
+    library = FakeNvml()
+    at_the_start, third = 1, threading.Event()
+
+    class Counted(Gpu):
+        samples = 0
+
+        def watts(self) -> float | None:
+            self.samples += 1
+            if self.samples == at_the_start + 2:
+                third.set()
+            return super().watts()
+
+    with Meter(Counted(library)):
+        assert third.wait(20)
 
 
 def test_a_gpu_says_what_it_is():

@@ -44,6 +44,7 @@ def test_a_camera_of_a_full_machine_costs_its_share_of_a_month():
 
 def test_energy_is_by_the_image():
     assert joules_per_image(600, 1200) == 0.5
+    assert joules_per_image(2, 1) == 2
     with pytest.raises(ValueError, match="no image"):
         joules_per_image(1, 0)
 

@@ -79,6 +79,16 @@ def test_a_gpu_that_is_priced_as_another_is_doubted():
         "measured on NVIDIA H100 80GB, the price file says NVIDIA L4" in doubts(rows(measured))[0]
     )
     assert doubts(rows(speed(100), speed(100, machine="large", gpu="nvidia l4"))) == []
+    assert doubts(rows(speed(100, machine="large", gpu="NVIDIA L4 24GB"))) == []  # says more
+    assert doubts(rows(speed(100, machine="large", gpu="L4"))) == []  # says less
+    assert "large was measured on cpu, the" in doubts(rows(speed(100, machine="large")))[0]
+
+
+def test_figures_of_a_machine_that_carries_no_camera_have_no_price_of_one():
+    (full, nothing) = rows(speed(100), speed(0.5, machine="large"))
+    assert full.figures["dollars_per_camera_month"] == 2.628  # $ 0.36 for 730 hours, by 100
+    assert nothing.figures["cameras"] == 0
+    assert nothing.figures["dollars_per_camera_month"] is None
 
 
 def test_the_advice_names_what_batches_bits_and_machines_cost():

@@ -59,9 +59,10 @@ class IBuilderConfig:
     def set_memory_pool_limit(self, pool: MemoryPoolType, pool_size: int) -> None:
         assert pool == MemoryPoolType.WORKSPACE
         self._workspace = pool_size
+        self._gpu.workspace_bytes = pool_size
 
     def create_timing_cache(self, serialized_timing_cache: bytes) -> ITimingCache | None:
-        data = bytes(serialized_timing_cache)
+        data = self._gpu.timings = bytes(serialized_timing_cache)
         if not data:
             return ITimingCache(_timings_of(self._gpu))
         if not data.startswith(_TIMINGS):

@@ -60,6 +60,8 @@ class FakeGpu:
         self.objects: dict[int, str] = {}  # streams, events, contexts that are alive
         self.polled: set[int] = set()
         self.builds = 0  # engines that were built
+        self.workspace_bytes = 0  # that the last build was let take
+        self.timings = b""  # that the last build began with
         self._handles = 0x5_0000
 
     def note(self, text: str) -> NoReturn:

@@ -141,6 +141,7 @@ def frames(*sizes: tuple[int, int]) -> Pictures:
 
 
 @on_each_schedule
+@pytest.mark.usefixtures("nvrtc")
 def test_frames_of_any_size_give_what_the_cpu_makes_of_them(open_tensorrt: OpenTensorRt) -> None:
     backend = open_tensorrt(onnx_models.convolutions(), frames=FRAMES)
     pictures = frames((40, 60), (32, 32), (100, 20))
@@ -149,6 +150,7 @@ def test_frames_of_any_size_give_what_the_cpu_makes_of_them(open_tensorrt: OpenT
     assert np.allclose(found, backend.infer({"x": tensor})["y"], atol=0.05)
 
 
+@pytest.mark.usefixtures("nvrtc")
 def test_frames_that_do_not_fit_together_go_in_parts_and_one_too_large_by_the_cpu(
     open_tensorrt: OpenTensorRt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -312,6 +314,7 @@ def settings_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> InferSettin
     )  # fmt: skip
 
 
+@pytest.mark.usefixtures("nvrtc")
 def test_a_model_is_admitted_and_detects_what_it_does_on_a_cpu(
     settings_for: InferSettings, fake_gpu: FakeGpu, tmp_path: Path
 ) -> None:

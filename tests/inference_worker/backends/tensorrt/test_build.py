@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
 from inference_worker.backends.base import Backend, EngineOptions
 from inference_worker.backends.choice import Place, open_backend
+from inference_worker.backends.tensorrt.errors import device_error
 from inference_worker.backends.tensorrt.phases import Phases
 from runtime.errors import UserError
 from tests.inference_worker import onnx_models
@@ -74,15 +76,29 @@ def test_a_build_tells_how_far_it_is(fake_gpu: FakeGpu, tmp_path: Path) -> None:
     assert told[-1] == 1.0
 
 
+@pytest.fixture
+def interrupted() -> Iterator[threading.Event]:
+    """Set when SIGINT has come, and is KeyboardInterrupt; a job in the background ignores it."""
+    came = threading.Event()
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        came.set()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    yield came
+    signal.signal(signal.SIGINT, before)
+
+
 def test_an_interrupt_ends_the_build_and_leaves_nothing_half_written(
-    fake_gpu: FakeGpu, tmp_path: Path
+    fake_gpu: FakeGpu, tmp_path: Path, interrupted: threading.Event
 ) -> None:
     """The signal comes while TensorRT is at work in another thread."""
-    waited = threading.Event()
 
     def told(text: str, fraction: float) -> None:
-        os.kill(os.getpid(), signal.SIGINT)
-        waited.wait(0.05)
+        if not interrupted.is_set():
+            os.kill(os.getpid(), signal.SIGINT)
+            assert interrupted.wait(20)
 
     with pytest.raises(KeyboardInterrupt):
         built(tmp_path, told)
@@ -176,9 +192,16 @@ def test_what_tensorrt_says_of_memory_is_understood(text: str) -> None:
     ],
 )
 def test_what_is_said_of_the_driver_is_understood(text: str, told: str) -> None:
-    from inference_worker.backends.tensorrt.errors import device_error
 
     assert told in str(device_error(text, "12.4"))
+
+
+def test_a_build_leaves_memory_for_the_contexts_that_serve_beside_each_other(
+    open_tensorrt: OpenTensorRt, fake_gpu: FakeGpu
+) -> None:
+    open_tensorrt(onnx_models.affine())
+    # Two lanes, two profiles: four contexts take as much again, and what serves already does too.
+    assert 0 < fake_gpu.workspace_bytes <= fake_gpu.memory.total / 8
 
 
 def test_an_operator_that_tensorrt_lacks_is_named_with_its_node(

@@ -66,7 +66,7 @@ def test_another_waits_says_so_and_needs_it_no_more_once_the_engine_is_there(
 
 def test_a_lock_that_is_not_touched_any_more_is_taken_over(tmp_path: Path, clock: Clock) -> None:
     path = tmp_path / "a.lock"
-    path.write_text("another-machine 7 abc")
+    path.write_text(f"another-machine {2**22 + 1} abc")  # a number that no process has here
     with BuildLock(path, clock.waiting()).held(lambda: False) as mine:
         assert mine
     assert 1060 <= clock.now_s <= 1062

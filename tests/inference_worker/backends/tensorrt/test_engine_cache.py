@@ -177,6 +177,29 @@ def test_an_engine_serves_the_next_start(open_tensorrt: OpenTensorRt, fake_gpu: 
     assert fake_gpu.builds == 1
 
 
+def test_how_fast_kernels_are_is_kept_for_the_next_model_and_made_anew_where_it_is_damaged(
+    open_tensorrt: OpenTensorRt, fake_gpu: FakeGpu, tmp_path: Path
+) -> None:
+    open_tensorrt(onnx_models.affine())
+    assert fake_gpu.timings == b""
+    (path,) = (tmp_path / "cache" / "tensorrt").glob("*.timings")
+    kept = path.read_bytes()
+    open_tensorrt(onnx_models.renamed())
+    assert fake_gpu.timings == kept
+    path.write_bytes(b"damaged")
+    open_tensorrt(onnx_models.typed())
+    assert fake_gpu.builds == 3
+    assert path.read_bytes() == kept
+
+
+def test_without_a_cache_an_engine_is_built_at_each_start(
+    open_tensorrt: OpenTensorRt, fake_gpu: FakeGpu
+) -> None:
+    open_tensorrt(onnx_models.affine(), cache=None)
+    open_tensorrt(cache=None)
+    assert fake_gpu.builds == 2
+
+
 @pytest.mark.parametrize(
     "other",
     [

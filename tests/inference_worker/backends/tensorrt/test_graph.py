@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -255,15 +256,22 @@ def test_what_is_made_of_the_best_places_stays_in_float32(tmp_path: Path) -> Non
 # ------------------------------------------------------------ INT8
 
 
-def quantised(zero: np.ndarray | None, *, bias: bool = False) -> bytes:
+def quantised(
+    zero: np.ndarray | None, *, bias: bool = False, by: Literal["", "Constant", "Identity"] = ""
+) -> bytes:
+    """`by`: the node that gives the zero point; none: it is among the weights."""
     given = ["zero"] if zero is not None else []
     nodes = [
         helper.make_node("QuantizeLinear", ["x", "step", *given], ["q"], name="first"),
         helper.make_node("DequantizeLinear", ["q", "step", *given], ["d"], name="second"),
     ]
     constants = [numpy_helper.from_array(np.array(0.1, np.float32), "step")]
-    if zero is not None:
-        constants.append(numpy_helper.from_array(zero, "zero"))
+    if by == "Constant":
+        nodes.insert(0, helper.make_node(by, [], ["zero"], value=numpy_helper.from_array(zero, "")))
+    elif by:
+        nodes.insert(0, helper.make_node(by, ["kept"], ["zero"]))
+    if zero is not None and by != "Constant":
+        constants.append(numpy_helper.from_array(zero, "kept" if by else "zero"))
     if bias:
         nodes.append(
             helper.make_node("DequantizeLinear", ["whole", "step"], ["b"], name="the bias")
@@ -280,8 +288,17 @@ def quantised(zero: np.ndarray | None, *, bias: bool = False) -> bytes:
     return helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()
 
 
-def test_symmetric_int8_goes_in_as_it_is(tmp_path: Path) -> None:
-    original = quantised(np.array(0, np.int8))
+def dynamically_quantised() -> bytes:
+    graph = onnx.load_from_string(quantised(np.array(0, np.int8)))
+    del graph.graph.node[0], graph.graph.initializer[:]
+    of_each_batch = helper.make_node("DynamicQuantizeLinear", ["x"], ["q", "step", "zero"])
+    graph.graph.node.insert(0, of_each_batch)
+    return graph.SerializeToString()
+
+
+@pytest.mark.parametrize("by", ["", "Constant"])
+def test_symmetric_int8_goes_in_as_it_is(by: Literal["", "Constant"], tmp_path: Path) -> None:
+    original = quantised(np.array(0, np.int8), by=by)
     found = made_ready(tmp_path, original)
     x = images(3, 4)
     assert np.array_equal(run(found.model, x=x)[0], run(original, x=x)[0])
@@ -294,6 +311,9 @@ def test_symmetric_int8_goes_in_as_it_is(tmp_path: Path) -> None:
             quantised(np.array(3, np.int8)),
             r"zero point is not 0 \(asymmetric\) at the node 'first'",
         ),
+        (quantised(np.array(3, np.int8), by="Constant"), "zero point is not 0"),
+        (quantised(np.array(0, np.int8), by="Identity"), "zero point is computed at the node"),
+        (dynamically_quantised(), r"takes only QuantizeLinear .* \(DynamicQuantizeLinear\)"),
         (quantised(np.array(0, np.uint8)), "values are uint8, it takes int8, at the node 'first'"),
         (quantised(np.array(0, np.int8), bias=True), "a bias is INT32, .* at the node 'the bias'"),
     ],

@@ -27,6 +27,8 @@ from tests.inference_worker.backends.tensorrt.host_driver import host_driver, le
 if (reason := why_not()) is not None:
     pytest.skip(reason, allow_module_level=True)
 
+pytestmark = pytest.mark.usefixtures("nvrtc")
+
 HERE = Path(__file__).parent
 GUARD = 4096  # bytes before and after what the kernel may write, or read
 FILL = 0xA5

@@ -23,6 +23,8 @@ from tests.inference_worker.backends.tensorrt.conformance import (
 )
 from tests.inference_worker.backends.tensorrt.mutants import Edit, mutate
 
+pytestmark = pytest.mark.usefixtures("nvrtc")
+
 STREAM = "self._stream = cuda.Stream()"
 DOWN = "cuda.memcpy_dtoh_async(array, buffer.address, self._stream)"
 UP = "cuda.memcpy_htod_async(buffer.address, pinned, self._stream)"

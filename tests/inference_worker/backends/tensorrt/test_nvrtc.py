@@ -24,15 +24,6 @@ KERNELS = {
     for dtype in ("float32", "float16", "uint8")
     for layout in ("nchw", "nhwc")
 }
-NEWEST = 13
-
-
-@pytest.fixture(scope="module")
-def nvrtc() -> Nvrtc:
-    try:
-        return find_nvrtc(NEWEST)
-    except UserError as error:  # its wheels are for Linux on x86-64 and arm64
-        pytest.skip(str(error))
 
 
 @pytest.mark.parametrize("architecture", [TURING, AMPERE, ORIN, ADA, HOPPER])
@@ -110,12 +101,14 @@ def test_without_nvrtc_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
         find_nvrtc(12)
 
 
+@pytest.mark.usefixtures("nvrtc")
 def test_none_is_taken_that_is_newer_than_the_driver_s_cuda(monkeypatch: pytest.MonkeyPatch):
     asked = list(tried(monkeypatch, newest_cuda=12))
     assert asked
     assert all(path.endswith("libnvrtc.so.12") for path in asked)
 
 
+@pytest.mark.usefixtures("nvrtc")
 def test_a_wheel_s_is_taken_before_the_system_s_and_a_newer_one_first(
     monkeypatch: pytest.MonkeyPatch,
 ):

@@ -38,6 +38,11 @@ def test_the_worker_s_default_has_a_profile_for_few_and_one_for_many() -> None:
     assert [str(one) for one in fitted(8)] == ["1 to 2", "3 to 8"]
 
 
+def test_there_are_two_profiles_from_batches_of_four_on() -> None:
+    assert fitted(3) == (Profile(1, 3, 3),)
+    assert fitted(4) == (Profile(1, 1, 1), Profile(2, 4, 4))
+
+
 @given(st.lists(st.integers(1, 100), max_size=12), st.integers(1, 150))
 def test_parts_hold_everything_once_in_order_and_fit(sizes: list[int], capacity: int) -> None:
     found = list(parts(sizes, capacity))
