@@ -154,10 +154,43 @@ def test_grafana_reads_its_password_from_a_file() -> None:
 
 @pytest.mark.parametrize("arguments", [["config", "prometheus.yml"], ["rules", "alerts.yml"]])
 def test_promtool_finds_nothing_wrong(arguments: list[str]) -> None:
+    assert_promtool("check", *arguments)
+
+
+def assert_promtool(*arguments: str) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("no promtool on this machine (Debian: prometheus)")
     done = subprocess.run(
-        [promtool, "check", *arguments], cwd=FOLDER, capture_output=True, text=True, check=False
+        [promtool, *arguments], cwd=FOLDER, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("present", "given", "fires"),
+    [
+        ({"gate", "infer"}, "0+60x30", False),
+        # KEDA has ended all workers; with frames to infer they have to be there.
+        ({"gate"}, "60+0x30", False),
+        ({"gate"}, "0+60x30", True),
+        ({"infer"}, "60+0x30", True),
+    ],
+)
+def test_a_stage_is_gone_where_there_is_work_for_it(
+    tmp_path: Path, present: set[str], given: str, fires: bool
+) -> None:
+    series = [(f'up{{service="{one}", job="onehertz"}}', "1x30") for one in present]
+    series.append(('onehertz_records_given_total{stage="gate", status="kept"}', given))
+    (rule,) = [one for one in RULES if one["alert"] == "OnehertzStageIsGone"]
+    alert = {"exp_labels": rule["labels"], "exp_annotations": rule["annotations"]}
+    told = {"eval_time": "20m", "alertname": rule["alert"], "exp_alerts": [alert] * fires}
+    case = {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": values} for name, values in series],
+        "alert_rule_test": [told],
+    }
+    path = tmp_path / "test.yml"
+    content = {"rule_files": [str(FOLDER / "alerts.yml")], "tests": [case]}
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    assert_promtool("test", "rules", str(path))
