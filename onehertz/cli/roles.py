@@ -5,7 +5,7 @@ from __future__ import annotations
 import faulthandler
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -165,7 +165,21 @@ def gate(settings: Settings, slot: str | None) -> None:
     show_default=True,
     help="With --challenger: of the frames that it looks at, drawn by their identity.",
 )
-def infer(settings: Settings, challenger: str | None, model: str | None, share: float) -> None:
+@click.option(
+    "--wait-for-asset",
+    "awaited",
+    metavar="NAME",
+    multiple=True,
+    help="Start when another process (`onehertz assets fetch`) has it in the same cache; more than "
+    "one may be given.",
+)
+def infer(
+    settings: Settings,
+    challenger: str | None,
+    model: str | None,
+    share: float,
+    awaited: tuple[str, ...],
+) -> None:
     """Detect objects on what the gate kept, in batches.
 
     When the settings' section infer, or a file of the model, is edited, or on SIGHUP, the model is
@@ -208,11 +222,24 @@ def infer(settings: Settings, challenger: str | None, model: str | None, share: 
         run_infer(context, first, load(first), swap, on_trial, settings.grids)
 
     try:
-        _run(told, settings, None, role, {"infer": told})
+        _run(told, settings, None, _when_fetched(awaited, role), {"infer": told})
     except click.exceptions.Exit as ended:
         if swap.is_loading:
             leave(ended.exit_code)
         raise
+
+
+def _when_fetched(
+    names: Sequence[str], role: Callable[[Context], None]
+) -> Callable[[Context], None]:
+    """The role, but first the assets that it needs, unless it is stopped before."""
+    from onehertz.assets import wait_for
+
+    def waiting(context: Context) -> None:
+        if wait_for(names, context.stop.wait):
+            role(context)
+
+    return waiting
 
 
 @click.group()
