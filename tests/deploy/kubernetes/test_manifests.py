@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -341,6 +341,76 @@ def test_topics_and_tables_are_made_before_any_role_is_changed(helm: Path) -> No
     assert int(weights[0]) < min(map(int, weights[1:]))
 
 
+def test_who_has_a_policy_of_its_own_at_its_first_start(helm: Path) -> None:
+    """Hooks run before all the rest, also before their policy if that were no hook."""
+    line = rendered(helm, "minimal")
+    policy = line.one("NetworkPolicy", "-setup")
+    assert policy["metadata"]["annotations"] == {
+        "helm.sh/hook": "pre-install,pre-upgrade",
+        "helm.sh/hook-weight": "-1",
+        "helm.sh/hook-delete-policy": "before-hook-creation",
+    }
+    others = [one for one in line.of("NetworkPolicy") if one is not policy]
+    assert all("annotations" not in one["metadata"] for one in others)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "infer.assets={bikes}",
+        "image.tag=0.1.1",
+        "image.digests.worker-cpu=sha256:" + 64 * "0",
+        "image.pullPolicy=Always",
+        "image.pullSecrets[0].name=registry",
+        "infer.cache.existingClaim=other",
+        "secrets.kafka.name=login,settings.kafka.sasl_username=u",
+        "secrets.kafkaCa.name=ca",
+    ],
+)
+def test_a_job_that_stays_has_another_name_when_it_is_another(helm: Path, change: str) -> None:
+    """Kubernetes refuses a change of a Job's pod: the upgrade would fail."""
+    before = rendered(helm, "minimal").pod("assets")
+    after = rendered(helm, "minimal", change).pod("assets")
+    same = before.owner["metadata"]["name"] == after.owner["metadata"]["name"]
+    assert same == (before.template == after.template)
+
+
+def test_a_pod_does_not_roll_because_the_chart_has_another_version(line: Rendered) -> None:
+    for pod in line.pods:
+        named = pod.template["metadata"]["labels"]
+        assert not {"helm.sh/chart", "app.kubernetes.io/version"} & named.keys()
+
+
+def test_who_fetches_from_outside_has_no_login_and_no_settings(helm: Path) -> None:
+    pod = rendered(helm, "strimzi-rds-gpu").pod("assets")
+    assert pod.environment == {}
+    assert {one["name"] for one in pod.spec["volumes"]} == {"tmp", "cache"}
+
+
+def test_a_worker_waits_for_what_the_job_fetches(line: Rendered) -> None:
+    worker = line.pod("infer").container["args"]
+    assert worker[1::2] == ["--wait-for-asset"] * len(worker[1::2])
+    fetched = [pod.container["args"][2:] for pod in line.pods if pod.role == "assets"]
+    assert [worker[2::2]] == (fetched or [[]])
+
+
+@pytest.mark.parametrize(
+    ("url", "more"),
+    [
+        ("rtsp://192.0.2.7/one", set()),
+        ("rtsp://192.0.2.7:8554/one", {8554}),
+        ("rtsp://viewer@[2001:db8::7]:8555", {8555}),
+        ("rtsp://viewer:12345@192.0.2.7/one", set()),
+    ],
+)
+def test_a_camera_s_own_port_is_let_through(helm: Path, url: str, more: set[int]) -> None:
+    camera = "produce.groups[0].cameras.door.source"
+    line = rendered(helm, "minimal", f"{camera}.kind=rtsp,{camera}.url={url}")
+    policy = line.one("NetworkPolicy", "-produce")
+    ports = [port["port"] for way in policy["spec"]["egress"] for port in way["ports"]]
+    assert sorted(ports) == sorted([53, 53, 9092, 80, 443, 554, *more])
+
+
 def test_a_producer_has_a_disk_and_is_never_there_twice(helm: Path) -> None:
     pod = rendered(helm, "minimal").pod("produce")
     assert (pod.owner["kind"], pod.owner["spec"]["replicas"]) == ("StatefulSet", 1)
@@ -369,3 +439,31 @@ def test_a_mistake_in_the_values_is_told(helm: Path, wrong: str, told: str) -> N
 def test_helm_itself_finds_nothing_wrong(helm: Path) -> None:
     values = ["--values", str(FOLDER / "values" / "minimal.yaml")]
     subprocess.run([helm, "lint", "--strict", CHART, *values], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    ("values", "told", "not_told"),
+    [
+        ((), ["exec deployment/line-onehertz-sql -- onehertz verify", "fetched ssd"], ["Pending"]),
+        (("infer.cache.accessMode=ReadWriteMany",), ["line-onehertz-infer-cache is Bound"], []),
+        (("produce.groups=null", "infer.assets=null"), ["No cameras yet"], ["fetched"]),
+    ],
+)
+def test_what_helm_tells_after_an_installation(
+    helm: Path, values: Sequence[str], told: Sequence[str], not_told: Sequence[str]
+) -> None:
+    command = [
+        str(helm),
+        "install",
+        "line",
+        str(CHART),
+        "--dry-run=client",
+        "--namespace",
+        "onehertz",
+    ]
+    command += ["--values", str(FOLDER / "values" / "minimal.yaml")]
+    command += [word for one in values for word in ("--set", one)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    notes = done.stdout.split("\nNOTES:\n")[1]
+    assert all(one in notes for one in told)
+    assert not any(one in notes for one in not_told)

@@ -65,7 +65,7 @@ def test_what_a_pod_starts_is_a_command_with_such_options(line: Rendered) -> Non
 
 
 def test_the_product_takes_its_settings(line: Rendered, tmp_path: Path) -> None:
-    for pod in line.pods:
+    for pod in (pod for pod in line.pods if pod.role != "assets"):
         settings = line.settings(pod, tmp_path)
         assert settings.health.port == 8080
         assert settings.health.host == "0.0.0.0"  # noqa: S104 - the kubelet comes from outside
@@ -219,6 +219,8 @@ def test_prometheus_names_what_it_scrapes_as_the_alert_rules_do(helm: Path) -> N
     (monitor,) = line.of("PodMonitor")
     (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
     assert {one["targetLabel"] for one in endpoint["relabelings"]} == {"service", "job"}
+    chosen = rendered(helm, "hpa-cpu", "podMonitorLabels.release=stack").of("PodMonitor")
+    assert chosen[0]["metadata"]["labels"] == monitor["metadata"]["labels"] | {"release": "stack"}
     rules = (ROOT / "deploy" / "monitoring" / "alerts.yml").read_text(encoding="utf-8")
     for service in re.findall(r'service="(\w+)"', rules):
         assert line.pod(service)
@@ -231,7 +233,7 @@ def test_prometheus_names_what_it_scrapes_as_the_alert_rules_do(helm: Path) -> N
 
 def test_the_image_says_where_the_settings_are(line: Rendered) -> None:
     config = Path(image_environment()["ONEHERTZ_CONFIG"])
-    for pod in line.pods:
+    for pod in (pod for pod in line.pods if pod.role != "assets"):
         (mount,) = [one for one in pod.container["volumeMounts"] if one["name"] == "settings"]
         # A whole folder, not a file by subPath: only so does an edit reach a running pod.
         assert (mount["mountPath"], "subPath" in mount) == (str(config.parent), False)

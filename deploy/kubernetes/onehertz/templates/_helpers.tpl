@@ -9,9 +9,14 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .role }}
 {{- end }}
 
-{{- define "onehertz.labels" -}}
+{{/* Without the chart's version: with it each new chart would roll all pods, changed or not. */}}
+{{- define "onehertz.podLabels" -}}
 {{ include "onehertz.selector" . }}
 app.kubernetes.io/part-of: onehertz
+{{- end }}
+
+{{- define "onehertz.labels" -}}
+{{ include "onehertz.podLabels" . }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
@@ -74,8 +79,9 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end }}
 
-{{/* How to reach Kafka and, where `sql` is set, the database: without a secret in it. */}}
+{{/* How to reach Kafka and, where `sql` is set, the database: without a secret in it. `bare`: neither. */}}
 {{- define "onehertz.env" -}}
+{{- if not .bare }}
 {{- $secrets := .root.Values.secrets -}}
 {{- with $secrets.kafka }}{{ if .name }}
 - name: ONEHERTZ_KAFKA__SASL_PASSWORD_FILE
@@ -106,10 +112,12 @@ capabilities: {drop: [ALL]}
 {{- end }}
 {{- end }}
 {{- end }}
+{{- end }}
 
 {{- define "onehertz.mounts" -}}
-- {name: settings, mountPath: /etc/onehertz, readOnly: true}
 - {name: tmp, mountPath: /tmp}
+{{- if not .bare }}
+- {name: settings, mountPath: /etc/onehertz, readOnly: true}
 {{- $secrets := .root.Values.secrets }}
 {{- if $secrets.kafka.name }}
 - {name: kafka, mountPath: /run/onehertz/kafka, readOnly: true}
@@ -124,14 +132,16 @@ capabilities: {drop: [ALL]}
 - {name: sql-ca, mountPath: /run/onehertz/sql-ca, readOnly: true}
 {{- end }}
 {{- end }}
+{{- end }}
 
 {{/* `settings`: the ConfigMap's name. */}}
 {{- define "onehertz.volumes" -}}
-{{- $secrets := .root.Values.secrets -}}
-- name: settings
-  configMap: {name: {{ .settings }}}
 - name: tmp
   emptyDir: {sizeLimit: 256Mi}
+{{- if not .bare }}
+{{- $secrets := .root.Values.secrets }}
+- name: settings
+  configMap: {name: {{ .settings }}}
 {{- with $secrets.kafka }}{{ if .name }}
 - name: kafka
   secret: {secretName: {{ .name }}, defaultMode: 0440, items: [{key: {{ .password }}, path: password}]}
@@ -149,6 +159,7 @@ capabilities: {drop: [ALL]}
 - name: sql-ca
   secret: {secretName: {{ .name }}, defaultMode: 0440, items: [{key: {{ .key }}, path: ca.crt}]}
 {{- end }}{{ end }}
+{{- end }}
 {{- end }}
 {{- end }}
 
@@ -178,7 +189,7 @@ volumes, spec (more of the pod). serviceAccount in place of the chart's.
 {{- define "onehertz.pod" -}}
 metadata:
   labels:
-    {{- include "onehertz.labels" . | nindent 4 }}
+    {{- include "onehertz.podLabels" . | nindent 4 }}
     {{- with .labels }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -258,11 +269,11 @@ spec:
     {{- end }}
 {{- end }}
 
-{{/* A Job's pod. root, role, image, args, settings, sql; env, mounts, volumes as YAML. */}}
+{{/* A Job's pod. root, role, image, args, settings, sql or bare; env, mounts, volumes as YAML. */}}
 {{- define "onehertz.jobPod" -}}
 metadata:
   labels:
-    {{- include "onehertz.labels" . | nindent 4 }}
+    {{- include "onehertz.podLabels" . | nindent 4 }}
 spec:
   restartPolicy: Never
   automountServiceAccountToken: false
