@@ -26,6 +26,11 @@ ANSWER_S = 5.0
 # How long a Kafka that did answer may be away; it restarts in 3 to 15 s after a kill.
 PATIENCE_S = 60.0
 
+# Between two looks for a Kafka that has not answered yet.
+_AGAIN_S = 2.0
+
+log = logging.getLogger("onehertz.kafka")
+
 _SERVER = re.compile(r"(\[[0-9a-fA-F:.]+\]|[\w.-]+):[0-9]{1,5}")
 T = TypeVar("T")
 Client = TypeVar("Client", Consumer, Producer, AdminClient)
@@ -138,6 +143,22 @@ def admin_client(settings: KafkaSettings) -> AdminClient:
             "section kafka of the settings"
         ) from None
     return admin
+
+
+def wait_for_kafka(settings: KafkaSettings, pause: Callable[[float], bool]) -> bool:
+    """Return when a Kafka answers. Whether it does: not if `pause`, after so many s, says stop."""
+    told = ""
+    while True:
+        try:
+            admin_client(settings)
+        except Unreachable as error:
+            if str(error) != told:
+                told = str(error)
+                log.warning("waiting: %s", told)
+        else:
+            return True
+        if pause(_AGAIN_S):
+            return False
 
 
 def producer_config(settings: KafkaSettings) -> dict[str, Any]:

@@ -39,6 +39,11 @@ class LifecycleSettings(Section):
         le=86_400,
         description="After SIGTERM, finish and commit within this time, else exit 1.",
     )
+    wait_for_kafka: bool = Field(
+        False,
+        description="Where no Kafka answers at the start, wait for it, rather than end with exit "
+        "code 1: for supervisors that start again ever later, as Kubernetes does.",
+    )
 
 
 class Stop:

@@ -20,6 +20,7 @@ from runtime.environment import FAILPOINT
 from runtime.errors import UserError
 from runtime.failpoints import Failpoints
 from runtime.health import Health, HealthServer
+from runtime.kafka import wait_for_kafka
 from runtime.lifecycle import Stop, hangups, leave, run_role
 from runtime.logs import configure
 from runtime.metrics import Metrics
@@ -60,9 +61,10 @@ def _run(
             with Systemd(health, stop, os.environ) as told:
                 if told.is_watched:
                     faulthandler.enable()  # says where a loop stood when the watchdog ends it
-                role(
-                    Context(settings.kafka, settings.line, stop, metrics, health, slot, failpoints)
-                )
+                kafka, line = settings.kafka, settings.line
+                if settings.lifecycle.wait_for_kafka and not wait_for_kafka(kafka, stop.wait):
+                    return
+                role(Context(kafka, line, stop, metrics, health, slot, failpoints))
         finally:
             if server is not None:
                 server.close()

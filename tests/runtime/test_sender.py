@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from runtime.errors import FatalError, UserError
-from runtime.kafka import KafkaSettings, admin_client, reader
+from runtime.kafka import KafkaSettings, admin_client, reader, wait_for_kafka
 from runtime.sender import Sender
 from schemas.codec import Wire
 from tests.runtime.conftest import NewTopicOf
@@ -132,6 +132,23 @@ def test_a_kafka_that_can_not_be_reached_is_the_users_to_mend(
         admin_client(asked)
     assert str(told.value).startswith("kafka.bootstrap_servers: no Kafka answers")
     assert "hunter2" not in str(told.value)
+
+
+def test_a_kafka_that_is_away_at_the_start_can_be_waited_for(
+    kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("runtime.kafka.ANSWER_S", 0.2)
+    away = KafkaSettings(bootstrap_servers="127.0.0.1:9")
+    paused: list[float] = []
+
+    def pause(seconds: float) -> bool:
+        paused.append(seconds)
+        return len(paused) == 2
+
+    assert not wait_for_kafka(away, pause)
+    assert len(paused) == 2
+    assert len([one for one in caplog.messages if one.startswith("waiting: ")]) == 1
+    assert wait_for_kafka(kafka, lambda _: pytest.fail("it answers"))
 
 
 def test_a_certificate_that_is_not_there_is_the_users_to_mend(kafka: KafkaSettings) -> None:

@@ -174,6 +174,15 @@ def test_keda_logs_in_as_the_workers_do(helm: Path, tmp_path: Path, name: str) -
         assert one["containerName"] == pod.container["name"]
 
 
+def test_a_role_waits_for_kafka_and_a_job_does_not(line: Rendered, tmp_path: Path) -> None:
+    for pod in (pod for pod in line.pods if pod.role != "assets"):
+        waits = line.settings(pod, tmp_path).lifecycle.wait_for_kafka
+        assert waits == (pod in line.roles)
+        if waits:
+            probe = pod.container["startupProbe"]
+            assert probe["periodSeconds"] * probe["failureThreshold"] >= 300
+
+
 @pytest.mark.parametrize("name", ["strimzi-rds-gpu", "hpa-cpu", "hpa-gpu"])
 def test_what_scales_has_no_number_of_its_own(helm: Path, name: str) -> None:
     """Or each upgrade would set it back."""

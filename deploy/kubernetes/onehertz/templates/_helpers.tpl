@@ -229,6 +229,8 @@ spec:
       env:
         - name: POD_NAME
           valueFrom: {fieldRef: {fieldPath: metadata.name}}
+        # To end and be started again would take up to 5 minutes once Kafka is back.
+        - {name: ONEHERTZ_LIFECYCLE__WAIT_FOR_KAFKA, value: "true"}
         {{- with include "onehertz.env" . }}
         {{- . | nindent 8 }}
         {{- end }}
@@ -237,7 +239,7 @@ spec:
         {{- end }}
       ports:
         - {name: health, containerPort: 8080}
-      # Ready for the first time: until then nothing says that it hangs.
+      # Ready for the first time: until then nothing says that it hangs, or waits for Kafka.
       startupProbe:
         httpGet: {path: /readyz, port: health}
         periodSeconds: {{ .startupEvery | default 2 }}
