@@ -40,6 +40,7 @@ _EXTRA: dict[str, tuple[str, ...]] = {
         "infer.gpu.runtimeClassName=nvidia",
         "infer.models.persistentVolumeClaim.claimName=models",
         "produce.groups[0].secret=cameras-streets",
+        "produce.groups[0].videos.persistentVolumeClaim.claimName=landing",
     ),
     "no-policy": ("networkPolicy.enabled=false", "setup.migrate=false", "infer.assets=null"),
 }

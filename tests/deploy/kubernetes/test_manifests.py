@@ -216,6 +216,14 @@ def test_models_of_ones_own_lie_where_the_image_looks(helm: Path) -> None:
     assert mount["readOnly"] is True
 
 
+def test_videos_land_in_a_volume_of_ones_own(helm: Path) -> None:
+    pod = rendered(helm, "hpa-gpu").pod("produce")
+    (mount,) = [one for one in pod.container["volumeMounts"] if one["name"] == "videos"]
+    assert mount == {"name": "videos", "mountPath": "/videos"}  # played ones may be moved
+    (volume,) = [one for one in pod.spec["volumes"] if one["name"] == "videos"]
+    assert volume["persistentVolumeClaim"] == {"claimName": "landing"}
+
+
 def test_a_role_is_asked_for_its_health_and_has_time_to_drain(line: Rendered) -> None:
     image = image_environment()
     for pod in line.roles:
