@@ -147,14 +147,14 @@ def admin_client(settings: KafkaSettings) -> AdminClient:
 
 def wait_for_kafka(settings: KafkaSettings, pause: Callable[[float], bool]) -> bool:
     """Return when a Kafka answers. Whether it does: not if `pause`, after so many s, says stop."""
-    told = ""
+    told = False
     while True:
         try:
             admin_client(settings)
         except Unreachable as error:
-            if str(error) != told:
-                told = str(error)
-                log.warning("waiting: %s", told)
+            if not told:  # librdkafka goes on telling
+                log.warning("waiting: %s", error)
+            told = True
         else:
             return True
         if pause(_AGAIN_S):
