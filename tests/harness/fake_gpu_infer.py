@@ -1,14 +1,16 @@
-"""`python -m tests.harness.fake_gpu_infer infer …` is `onehertz infer …` on a fake GPU.
+"""`python -m tests.harness.fake_gpu_infer infer …` is `onehertz infer …` on a fake GPU; so is
+every other command.
 
 The variable FAKE_GPU has a `Plan` as JSON. What the device went through is kept in its `report`.
 """
 
 from __future__ import annotations
 
-import atexit
 import os
 import threading
+import weakref
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +131,9 @@ class _Fails(dict[str, str]):
         eventually(Path(path).exists, _PATIENCE_S)
 
 
+_for_good = ExitStack()  # until the process has ended
+
+
 def _serves() -> bool:
     """Whether this is one of the threads of `loop/lanes.py`."""
     return threading.current_thread().name.startswith("engine")
@@ -137,11 +142,13 @@ def _serves() -> bool:
 def run(plan: Plan) -> None:
     machine = _Machine(plan)
     problem = "" if plan.has_driver else NO_DRIVER
-    with installed(machine), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("inference_worker.backends.choice.cuda_problem", lambda: problem)
-        patch.setattr("inference_worker.choosing.measured.gpu_name", lambda: machine.name)
-        atexit.register(lambda: machine.tell(machine.leaks()))
-        main()
+    _for_good.enter_context(installed(machine))
+    patch = pytest.MonkeyPatch()
+    patch.setattr("inference_worker.backends.choice.cuda_problem", lambda: problem)
+    patch.setattr("inference_worker.choosing.measured.gpu_name", lambda: machine.name)
+    # The first one made is the last one called: after what the product does as it ends.
+    weakref.finalize(_for_good, lambda: machine.tell(machine.leaks()))
+    main()
 
 
 if __name__ == "__main__":

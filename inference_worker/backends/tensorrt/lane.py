@@ -98,7 +98,7 @@ class Lane:
             self._stream.synchronize()
         self._contexts.clear()  # before the memory that they know the addresses of
         buffers = [*self._buffers.values(), *([self._staging] if self._staging else [])]
-        self._buffers, self._staging = {}, None
+        self._buffers, self._staging, self._frames = {}, None, None
         for buffer in buffers:
             with suppress(cuda.Error):
                 buffer.free()

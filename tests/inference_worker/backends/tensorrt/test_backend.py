@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
+import cv2
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,6 +22,7 @@ from inference_worker.manifest import Input, Letterbox
 from inference_worker.preprocess import Preprocessor, placed
 from inference_worker.settings import InferSettings
 from runtime.errors import UserError
+from tests.harness.fake_gpu_infer import VARIABLE, Plan, read_report
 from tests.inference_worker import onnx_models
 from tests.inference_worker.backends.fake_gpu.fake_trt_context import IExecutionContext
 from tests.inference_worker.backends.fake_gpu.fake_trt_types import Dims
@@ -263,6 +269,44 @@ def test_outputs_whose_size_depends_on_the_image_are_refused_with_a_way_out(
     monkeypatch.setattr(IExecutionContext, "get_tensor_shape", unknown)
     with pytest.raises(UserError, match=r"output 'flat' depends .*use `backend: onnxruntime`"):
         open_tensorrt(onnx_models.affine())
+
+
+# ------------------------------------------------------------ who lets go of it
+
+
+def test_a_backend_that_nobody_closes_gives_all_back_when_it_is_forgotten(
+    fake_gpu: FakeGpu, tmp_path: Path
+) -> None:
+    (tmp_path / "model.onnx").write_bytes(onnx_models.convolutions())
+    options = EngineOptions(threads=1, max_batch=2, cache=tmp_path, frames=FRAMES)
+    backend = open_backend(Place("tensorrt", "cuda"), tmp_path / "model.onnx", options)
+    backend.infer_pictures(frames((40, 60)), {})  # type: ignore[attr-defined]
+    assert fake_gpu.leaks() != []
+    del backend
+    assert fake_gpu.leaks() == []
+
+
+def test_a_command_that_ends_without_closing_its_backend_gives_all_back_before_python_ends(
+    tmp_path: Path,
+) -> None:
+    add_model(tmp_path, "mine", onnx_models.small_ssd())
+    pictures = [str(tmp_path / name) for name in ("a.png", "b.png")]
+    for path, picture in zip(pictures, noise(2), strict=True):
+        assert cv2.imwrite(path, picture)
+    report = tmp_path / "report.json"
+    environment = {
+        **os.environ,
+        "ONEHERTZ_CACHE": str(tmp_path / "cache"),
+        VARIABLE: msgspec.json.encode(Plan(str(report))).decode(),
+    }
+    settings = ("infer.model=mine", f'infer.model_folders=["{tmp_path}"]', "infer.backend=tensorrt")
+    command = [sys.executable, "-m", "tests.harness.fake_gpu_infer", "detect", *pictures]
+    command += [word for one in settings for word in ("--set", one)]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    ended = read_report(report)
+    assert ended.peak_bytes > 0
+    assert (ended.leaks, ended.misuse) == ([], [])
 
 
 # ------------------------------------------------------------ from the settings
