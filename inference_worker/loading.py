@@ -60,7 +60,12 @@ class Opener:
         self.opened = plan
         model, options = self.model_for(plan)
         backend = open_backend(plan.place, model.weights, options)
-        return Detector(model.manifest, backend, self.settings.score_threshold, batch_ms, options)
+        threshold = self.settings.score_threshold
+        try:
+            return Detector(model.manifest, backend, threshold, batch_ms, options)
+        except BaseException:
+            backend.close()
+            raise
 
     def model_for(self, plan: Plan) -> tuple[Model, EngineOptions]:
         """What `open` opens for a plan, and how."""
@@ -176,15 +181,17 @@ def _admitted(opener: Opener, previous: Previous) -> tuple[Detector, Verdict]:
             verdict = admit_once(
                 detector, opener.reference, opener.cache, this_processor(), how, previous
             )
-        except TooSlow:
-            detector.close()
-            raise
         except NotFit as error:
             detector.close()
+            if isinstance(error, TooSlow):
+                raise
             first = first or error
             if not opener.refuse(error):
                 raise first from None
             logger.error("%s; the next best way to run it is tried", error)
+        except BaseException:
+            detector.close()
+            raise
         else:
             opener.settle()
             return detector, verdict

@@ -7,21 +7,24 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import cv2
 import msgspec
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference_worker.backends.base import Backend, EngineBroken, EngineOptions, Pictures
 from inference_worker.backends.choice import Place, open_backend
+from inference_worker.detector import Detector
 from inference_worker.loading import load_detector
 from inference_worker.manifest import Input, Letterbox
 from inference_worker.preprocess import Preprocessor, placed
 from inference_worker.settings import InferSettings
-from runtime.errors import UserError
+from runtime.errors import FatalError, UserError
 from tests.harness.fake_gpu_infer import VARIABLE, Plan, read_report
 from tests.inference_worker import onnx_models
 from tests.inference_worker.backends.fake_gpu.fake_trt_context import IExecutionContext
@@ -354,3 +357,63 @@ def test_without_a_gpu_the_cpu_serves_only_where_it_may_and_that_is_an_error_in_
     assert detector.backend.device == "cpu"
     (told,) = [one for one in caplog.records if one.levelname == "ERROR"]
     assert told.message.startswith("no GPU can be used: no device; the CPU does it")
+
+
+@pytest.mark.parametrize("execution", [1, 5, 40])
+def test_a_device_that_is_lost_in_the_admission_test_is_no_refusal_of_the_model(
+    settings_for: InferSettings,
+    fake_gpu: FakeGpu,
+    tmp_path: Path,
+    execution: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With `precision: auto`, from the measuring of both on: nothing of it may be remembered."""
+    load_detector(settings_for, no_assets, None, tmp_path / "cache").close()
+    auto = settings_for.model_copy(update={"precision": "auto"})
+    lost_at(fake_gpu, execution, monkeypatch)
+    with pytest.raises(EngineBroken):
+        load_detector(auto, no_assets, None, tmp_path / "cache")
+    assert list((tmp_path / "cache").glob("measured/*.json")) == []
+
+
+def lost_at(fake_gpu: FakeGpu, execution: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The device fails when an engine runs for the so manieth time."""
+    from inference_worker.backends.tensorrt.lane import Lane
+
+    infer, left = Lane.infer_pictures, [execution]
+
+    def counted(self: Lane, *given: Any) -> Any:
+        left[0] -= 1
+        if left[0] == 0:
+            fake_gpu.fails["execute"] = "LAUNCH_FAILED"
+        return infer(self, *given)
+
+    monkeypatch.setattr(Lane, "infer_pictures", counted)
+
+
+@pytest.mark.parametrize("what", ["the manifest names another input", "a stop in mid-test"])
+def test_whatever_ends_the_opening_of_a_model_its_memory_is_given_back(
+    settings_for: InferSettings,
+    fake_gpu: FakeGpu,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    what: str,
+) -> None:
+    raised: type[BaseException] = FatalError
+    kept: list[object] = []  # as a traceback does, or a debugger
+    if what == "a stop in mid-test":
+        raised = KeyboardInterrupt
+
+        def admit(detector: Detector, *_: object) -> None:
+            kept.append(detector)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("inference_worker.loading.admit_once", admit)
+    else:
+        manifest = tmp_path / "mine" / "manifest.yaml"
+        content = yaml.safe_load(manifest.read_text())
+        content["input"]["sizes"] = "no such input"
+        manifest.write_text(yaml.safe_dump(content))
+    with pytest.raises(raised):
+        load_detector(settings_for, no_assets, None, tmp_path / "cache")
+    assert fake_gpu.leaks() == []
