@@ -25,7 +25,7 @@ from inference_worker.manifest import Input, Letterbox
 from inference_worker.preprocess import Preprocessor, placed
 from inference_worker.settings import InferSettings
 from runtime.errors import FatalError, UserError
-from tests.harness.fake_gpu_infer import VARIABLE, Plan, read_report
+from tests.harness.fake_gpu_infer import VARIABLE, Plan, Report, read_report
 from tests.inference_worker import onnx_models
 from tests.inference_worker.backends.fake_gpu.fake_trt_context import IExecutionContext
 from tests.inference_worker.backends.fake_gpu.fake_trt_types import Dims
@@ -289,27 +289,34 @@ def test_a_backend_that_nobody_closes_gives_all_back_when_it_is_forgotten(
     assert fake_gpu.leaks() == []
 
 
-def test_a_command_that_ends_without_closing_its_backend_gives_all_back_before_python_ends(
-    tmp_path: Path,
-) -> None:
-    add_model(tmp_path, "mine", onnx_models.small_ssd())
-    pictures = [str(tmp_path / name) for name in ("a.png", "b.png")]
-    for path, picture in zip(pictures, noise(2), strict=True):
-        assert cv2.imwrite(path, picture)
-    report = tmp_path / "report.json"
+def detect(folder: Path, *pictures: Path) -> Report:
+    """As a command, of which this is left."""
+    report = folder / "report.json"
     environment = {
         **os.environ,
-        "ONEHERTZ_CACHE": str(tmp_path / "cache"),
+        "ONEHERTZ_CACHE": str(folder / "cache"),
         VARIABLE: msgspec.json.encode(Plan(str(report))).decode(),
     }
-    settings = ("infer.model=mine", f'infer.model_folders=["{tmp_path}"]', "infer.backend=tensorrt")
-    command = [sys.executable, "-m", "tests.harness.fake_gpu_infer", "detect", *pictures]
+    settings = ("infer.model=mine", f'infer.model_folders=["{folder}"]', "infer.backend=tensorrt")
+    command = [sys.executable, "-m", "tests.harness.fake_gpu_infer", "detect", *map(str, pictures)]
     command += [word for one in settings for word in ("--set", one)]
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stderr) == (0, "")
-    ended = read_report(report)
-    assert ended.peak_bytes > 0
-    assert (ended.leaks, ended.misuse) == ([], [])
+    return read_report(report)
+
+
+def test_a_command_gives_all_back_before_python_ends_and_keeps_the_engine_for_the_next_one(
+    tmp_path: Path,
+) -> None:
+    add_model(tmp_path, "mine", onnx_models.small_ssd())
+    pictures = [tmp_path / "a.png", tmp_path / "b.png"]
+    for path, picture in zip(pictures, noise(2), strict=True):
+        assert cv2.imwrite(str(path), picture)
+    first, second = detect(tmp_path, *pictures), detect(tmp_path, pictures[0])
+    assert (first.builds, second.builds) == (1, 0)
+    for ended in (first, second):
+        assert ended.peak_bytes > 0
+        assert (ended.leaks, ended.misuse) == ([], [])
 
 
 # ------------------------------------------------------------ from the settings
