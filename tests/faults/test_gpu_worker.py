@@ -25,6 +25,7 @@ from tests.harness.fake_gpu_infer import NO_DRIVER, VARIABLE, Plan, Report, read
 from tests.harness.faults import Condition, records, run, says
 from tests.harness.line import Line, Program
 from tests.harness.observed import Watch, messages
+from tests.inference_worker.backends.fake_gpu.machine import MIB
 from tests.inference_worker.onnx_models import small_ssd
 from tests.inference_worker.own_models import add_model
 from tests.waiting import eventually
@@ -172,21 +173,17 @@ def expected_of(
     return right
 
 
-def test_a_gpu_sees_what_a_cpu_sees_on_two_lanes_by_an_engine_that_is_built_once(
+def test_a_gpu_sees_what_a_cpu_sees_on_two_lanes_that_work_at_once(
     new_line: NewLine, tmp_path: Path, right: dict[str, Any]
 ) -> None:
     expected = expected_of(new_line, tmp_path, right)
     assert what(expected["camera-1", 6]) == ("Rejected", "failed")
     assert sum(what(one)[0] == "Rejected" for one in expected.values()) == 1
     gpu = Gpu(new_line, tmp_path)
-    report = gpu.start()
+    report = gpu.start(meets=True)
     worked_off(gpu.line)
-    first = gpu.end(report)
-    assert (first.builds, first.together) == (1, 2)
+    assert gpu.end(report).together == 2
     assert_alike(results(gpu.line), expected)
-    report = gpu.start()
-    eventually(gpu.line.all_ready, 30.0)
-    assert gpu.end(report).builds == 0
 
 
 def test_a_device_that_is_lost_ends_the_worker_and_the_next_one_goes_on(
@@ -195,8 +192,9 @@ def test_a_device_that_is_lost_ends_the_worker_and_the_next_one_goes_on(
     expected = expected_of(new_line, tmp_path, right)
     gpu = Gpu(new_line, tmp_path)
     send(gpu.line)
-    gpu.start(fails={"execute": {9: "LAUNCH_FAILED"}})
+    report = gpu.start(fails={"execute": {9: "LAUNCH_FAILED"}})
     assert gpu.exit_code() == 1
+    assert read_report(report).builds == 1
     told = [line for line in gpu.log.splitlines() if "the GPU failed" in line]
     assert len(told) == 1, gpu.log
     assert "stopped: the GPU failed on a batch of" in told[0]
@@ -207,7 +205,7 @@ def test_a_device_that_is_lost_ends_the_worker_and_the_next_one_goes_on(
     assert all(at <= published[n] for n, at in watch.committed("infer").items())
     report = gpu.start()
     run(gpu.line, until=committed(ALL))
-    gpu.end(report)
+    assert gpu.end(report).builds == 0  # the engine was kept
     once: dict[Any, ResultRecord] = {}
     for at in messages(gpu.line, "detections"):
         one = decode_result(at.message)
@@ -275,9 +273,11 @@ def test_memory_that_runs_out_makes_batches_smaller_and_loses_no_row(
 ) -> None:
     expected = expected_of(new_line, tmp_path, right)
     gpu = Gpu(new_line, tmp_path)
-    report = gpu.start(fails={"enqueueV3": dict.fromkeys((3, 5, 8), "OUT_OF_MEMORY")})
+    fails = {"enqueueV3": dict.fromkeys((3, 5, 8), "OUT_OF_MEMORY")}
+    report = gpu.start(memory_bytes=30 * MIB, fails=fails)  # the frames of three take 19 MB a lane
     worked_off(gpu.line)
-    gpu.end(report)
+    assert gpu.end(report).together == 1
+    assert "the GPU has memory for 1 of 2 batches at once only" in gpu.log
     assert "the GPU has no memory left for a batch of" in gpu.log
     assert_alike(results(gpu.line), expected)
 

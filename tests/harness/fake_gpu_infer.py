@@ -36,6 +36,7 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
     memory_bytes: int = 256 * MIB
     # Of "execute", "enqueueV3": the how manieth of a serving worker gives which result.
     fails: dict[str, dict[int, str]] = {}
+    meets: bool = False  # batches that serve wait until two lanes have one
     builds_once: str = ""  # a file of this name is there
 
 
@@ -79,7 +80,7 @@ class _Machine(FakeGpu):
         part.replace(whole)
 
     def _meet(self) -> None:
-        """The first batch that serves waits for another lane's, if there is one."""
+        """Counts those that wait; has the first ones wait for another lane's."""
         if not _serves():
             return
         with self._meeting:
@@ -88,7 +89,8 @@ class _Machine(FakeGpu):
                 self.together = self._inside
                 self.tell()
             self._meeting.notify_all()
-            self._meeting.wait_for(lambda: self.together > 1, timeout=1.0)
+            if self.plan.meets:
+                self._meeting.wait_for(lambda: self.together > 1, timeout=5.0)
             self._inside -= 1
 
 
