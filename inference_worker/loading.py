@@ -40,11 +40,15 @@ class Opener:
         asset_path: AssetPath,
         frames_path: AssetPath | None = None,
         cache: Path | None = None,
+        engines: Path | None = None,
+        pictures: int | None = None,
     ) -> None:
         """See `load_detector`. Raises UserError if there is no such model, or nothing to run it."""
         self.settings = settings
         self.cache = _writable(cache)
-        self._engines = cache  # built beforehand, they are of use where nothing can be written
+        # Built beforehand, they are of use where nothing can be written.
+        self._engines = engines or cache
+        self._pictures = pictures
         store = Store(asset_path, settings.model_folders)
         found = _places(settings, store.manifest(settings.model))
         self._models = _models(store, settings.model, [place.reads for place in found])
@@ -60,7 +64,12 @@ class Opener:
         self.opened = plan
         model, options = self.model_for(plan)
         backend = open_backend(plan.place, model.weights, options)
-        return Detector(model.manifest, backend, self.settings.score_threshold, batch_ms, options)
+        threshold = self.settings.score_threshold
+        try:
+            return Detector(model.manifest, backend, threshold, batch_ms, options)
+        except BaseException:
+            backend.close()
+            raise
 
     def model_for(self, plan: Plan) -> tuple[Model, EngineOptions]:
         """What `open` opens for a plan, and how."""
@@ -68,8 +77,10 @@ class Opener:
         most = self.settings.max_batch
         if not plan.streams:
             most = min(most, model.manifest.max_batch or most)
-        cache = self._engines if plan.engine == "tensorrt" else self.cache
-        return model, plan.options(most, cache, model.manifest.input)
+        if plan.engine == "tensorrt":  # an engine is built for a size: not anew for each number
+            return model, plan.options(most, self._engines, model.manifest.input)
+        most = min(most, self._pictures or most)
+        return model, plan.options(most, self.cache, model.manifest.input)
 
     def choose(self) -> Detector:
         """The one to serve. Where the settings leave a choice and there is a cache: the fastest.
@@ -151,14 +162,19 @@ def load_detector(
     frames_path: AssetPath | None = None,
     cache: Path | None = None,
     previous_images_per_s: Previous = nothing_before,
+    *,
+    engines: Path | None = None,
+    pictures: int | None = None,
 ) -> Detector:
     """Open a detector and put it through the admission test.
 
     `frames_path`: where assets with known frames are, without fetching any; None: they are not
     looked for. `cache`: the user's, for what is measured and compiled; None: nothing is measured.
-    `previous_images_per_s`: see `admit`. Raises UserError if any of it fails.
+    `previous_images_per_s`: see `admit`. `engines`: where those that are built for a GPU are kept;
+    None: in `cache`. `pictures`: that there will be; batches need be no larger. Raises UserError if
+    any of it fails, EngineBroken.
     """
-    opener = Opener(settings, asset_path, frames_path, cache)
+    opener = Opener(settings, asset_path, frames_path, cache, engines, pictures)
     detector, verdict = _admitted(opener, previous_images_per_s)
     detector.images_per_s = verdict.images_per_s
     _tell(opener, detector, verdict)
@@ -176,15 +192,17 @@ def _admitted(opener: Opener, previous: Previous) -> tuple[Detector, Verdict]:
             verdict = admit_once(
                 detector, opener.reference, opener.cache, this_processor(), how, previous
             )
-        except TooSlow:
-            detector.close()
-            raise
         except NotFit as error:
             detector.close()
+            if isinstance(error, TooSlow):
+                raise
             first = first or error
             if not opener.refuse(error):
                 raise first from None
             logger.error("%s; the next best way to run it is tried", error)
+        except BaseException:
+            detector.close()
+            raise
         else:
             opener.settle()
             return detector, verdict

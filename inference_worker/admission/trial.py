@@ -16,7 +16,7 @@ from inference_worker.admission.frames import synthetic_pictures
 from inference_worker.admission.parity import Parity, compare, tolerance_for
 from inference_worker.admission.reference import LEAST_SCORE, NO_REFERENCE, Reference
 from inference_worker.admission.verdict import NotFit, TooSlow, Verdict
-from inference_worker.backends.base import Image, Outputs
+from inference_worker.backends.base import EngineBroken, Image, Outputs
 from inference_worker.decoders import decoder_of
 from inference_worker.detector import Boxes, Detector
 from runtime.errors import FatalError
@@ -70,7 +70,7 @@ def admit(
 
     `reference`: known frames and the boxes that are to be seen on them. `previous_images_per_s`:
     of the engine that serves now, on this machine; asked for when all else is done, so that both
-    have shared it. Raises NotFit that says which check failed.
+    have shared it. Raises NotFit that says which check failed, EngineBroken.
     """
     known = [one.picture for one in reference.pictures]
     most = detector.backend.max_batch
@@ -108,6 +108,8 @@ def _infer(
         outputs = detector.run(prepared)
         took_s = max(now() - begins, 1e-9)
         _check_within(detector, outputs)
+    except EngineBroken:
+        raise
     except FatalError as error:
         raise NotFit(detector, f"a batch of {len(pictures)} failed: {error}") from error
     answers = [

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from statistics import fmean, median
 
 from inference_worker.admission import synthetic_pictures
-from inference_worker.backends.base import Image
+from inference_worker.backends.base import EngineBroken, Image
 from inference_worker.choosing.measured import Measured, Power
 from inference_worker.choosing.plans import FLOAT32, Plan
 from inference_worker.choosing.stretch import Clocks, NewMeter, Stretch, percentile, stretch
@@ -60,25 +61,23 @@ def measure(
     """One row for each plan, in rounds: every plan once, so that all share the machine's mood.
 
     Of a slow model only small batches are tried. `pictures`: as many as the largest batch has, else
-    synthetic ones are. `told` is called after each turn.
+    synthetic ones are. `told` is called after each turn. Raises EngineBroken: no plan is to blame.
     """
     clocks = clocks or Clocks()
     pictures = pictures or synthetic_pictures(max(sizes) + 2)[2:]  # without the plain ones
-    trials = [_opened(plan, open_plan) for plan in plans]
-    opened = [trial.detector for trial in trials if trial.detector is not None]
-    single_s = [_warm_up(trial, pictures, clocks) for trial in trials]
-    sizes = _affordable(sizes, sum(single_s), budget_s)
-    for trial in trials:
-        _time(trial, pictures[: sizes[0]], clocks)
-        _judge(trial, judge)
-    until_s = clocks.wall() + budget_s
-    for size in [*sizes] * rounds:
+    with ExitStack() as opened:
+        trials = [_opened(plan, open_plan, opened) for plan in plans]
+        single_s = [_warm_up(trial, pictures, clocks) for trial in trials]
+        sizes = _affordable(sizes, sum(single_s), budget_s)
         for trial in trials:
-            if clocks.wall() < until_s or not trial.found:
-                _time(trial, pictures[:size], clocks, keep=stretching)
-                told()
-    for detector in opened:
-        detector.close()
+            _time(trial, pictures[: sizes[0]], clocks)
+            _judge(trial, judge)
+        until_s = clocks.wall() + budget_s
+        for size in [*sizes] * rounds:
+            for trial in trials:
+                if clocks.wall() < until_s or not trial.found:
+                    _time(trial, pictures[:size], clocks, keep=stretching)
+                    told()
     return [_measured(trial) for trial in trials]
 
 
@@ -90,7 +89,7 @@ def _affordable(sizes: Sequence[int], all_s: float, budget_s: float) -> list[int
     return [size for size in sizes if size <= 2 or 2 * size * all_s <= budget_s]
 
 
-def _opened(plan: Plan, open_plan: OpenPlan) -> _Trial:
+def _opened(plan: Plan, open_plan: OpenPlan, opened: ExitStack) -> _Trial:
     try:
         detector = open_plan(plan)
     except UserError as error:
@@ -98,6 +97,7 @@ def _opened(plan: Plan, open_plan: OpenPlan) -> _Trial:
     if (became := detector.backend.precision) != plan.precision:
         detector.close()
         return _Trial(plan, refusal=f"the engine makes {became} of {plan.precision} here")
+    opened.callback(detector.close)
     return _Trial(plan, detector)
 
 
@@ -130,6 +130,8 @@ def _time(
             lambda: detector.run(prepared), detector.backend.lanes, clocks,
             least_s=keep.least_s, new_meter=keep.new_meter,
         )  # fmt: skip
+    except EngineBroken:
+        raise
     except FatalError as error:
         trial.detector, trial.refusal = None, str(error)
         return

@@ -3,5 +3,5 @@
 reading.py, room.py   what is read, and how much at once    intake.py    records in
 engine.py, poison.py  batches through the detector          results.py   records out
 ordering.py           each camera's order, and commits      challenger.py  a model on trial
-serving.py, swap.py   which model serves, and another in its place
+opening.py            the model at the start                serving.py, swap.py  another later
 """

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from inference_worker.admission.trial import Previous, nothing_before
 from inference_worker.detector import Detector
 from inference_worker.settings import InferSettings
-from runtime.errors import UserError
+from runtime.errors import FatalError, UserError
 
 log = logging.getLogger("onehertz.infer")
 
@@ -131,6 +131,8 @@ class ModelSwap:
             self._outcome = Loaded(self._load(self._settings, previous), self._settings)
         except UserError as error:
             self._outcome = error
+        except FatalError as error:
+            self._outcome = UserError(f"{self._settings.model}: {error}")
         except Exception as error:  # whatever it is, it is no reason to end the one that serves
             log.exception("loading a model failed in a way that nobody foresaw")
             self._outcome = UserError(f"{self._settings.model}: {error}")

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
@@ -17,7 +16,7 @@ from inference_worker.detector import Boxes, Detector
 from inference_worker.loading import load_detector
 from inference_worker.tile_grid import Grid, grid_of
 from inference_worker.tiles import detect_tiled
-from onehertz.assets import fetch_one
+from onehertz.assets import fetch_one, user_cache
 from onehertz.cli.options import with_settings
 from onehertz.looking import Looked, Source, look, sources
 from onehertz.settings import Settings
@@ -92,11 +91,10 @@ def _detector(
     settings: Settings, model: str | None, files: Sequence[Source], grid: Grid
 ) -> Detector:
     """In batches no larger than there are pictures, so that a single one is soon looked at."""
-    chosen: dict[str, Any] = {"model": model or settings.infer.model}
-    if not any(file.is_video for file in files):
-        wanted = len(files) * grid.inferences
-        chosen["max_batch"] = min(settings.infer.max_batch, wanted)
-    return load_detector(settings.infer.model_copy(update=chosen), fetch_one)
+    chosen = settings.infer.model_copy(update={"model": model or settings.infer.model})
+    is_video = any(file.is_video for file in files)
+    wanted = None if is_video else len(files) * grid.inferences
+    return load_detector(chosen, fetch_one, engines=user_cache(), pictures=wanted)
 
 
 def _with_progress(pictures: Iterable[Looked], files: Sequence[Source]) -> Iterable[Looked]:

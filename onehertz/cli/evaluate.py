@@ -13,7 +13,7 @@ from rich.progress import track
 
 from inference_worker.detector import Detector
 from inference_worker.loading import load_detector
-from onehertz.assets import fetch_one
+from onehertz.assets import fetch_one, user_cache
 from onehertz.cli.evaluate_model import model
 from onehertz.cli.evaluate_options import with_wanted
 from onehertz.cli.evaluate_table import print_rows, print_sweep
@@ -168,7 +168,7 @@ def explain(settings: Settings, source: Path, at_s: float, path: Path, interval_
 
 def _detector(settings: Settings, model: str) -> Detector:
     chosen = settings.infer.model_copy(update={"model": model})
-    return load_detector(chosen, fetch_one)
+    return load_detector(chosen, fetch_one, engines=user_cache())
 
 
 def _tell(rows: Iterable[Row], as_json: bool, print_them: Callable[[Sequence[Row]], None]) -> None:

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from inference_worker.adding.labels import read_labels
 from inference_worker.loading import load_detector
-from onehertz.assets import fetch_one
+from onehertz.assets import fetch_one, user_cache
 from onehertz.cli.options import with_settings
 from onehertz.evaluate.model import Counting, Row, figures, matched_classes, seen
 from onehertz.evaluate.truth import read_truth
@@ -114,7 +114,7 @@ def model(
     rows = []
     for name in dict.fromkeys(models):
         chosen = settings.infer.model_copy(update={"model": name})
-        detector = load_detector(chosen, fetch_one)
+        detector = load_detector(chosen, fetch_one, engines=user_cache())
         classes = matched_classes(detector.manifest.labels, truth, renamed)
         shown = track(
             truth.pictures, name, console=screen, transient=True, disable=not screen.is_terminal

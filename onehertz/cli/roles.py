@@ -190,6 +190,7 @@ def infer(
     from inference_worker.admission.trial import Previous, nothing_before
     from inference_worker.loading import load_detector, model_files
     from inference_worker.loop.challenger import challenge
+    from inference_worker.loop.opening import Opening
     from inference_worker.loop.swap import ModelSwap
     from inference_worker.role import run_infer
     from inference_worker.settings import InferSettings
@@ -198,8 +199,7 @@ def infer(
     on_trial = None
     if challenger is not None:
         on_trial = challenge(challenger, share, model, settings.infer, settings.line)
-    elif model is not None:
-        raise UserError(f"--model: is a challenger's; what serves: --set infer.model={model}")
+    _check_model_is_a_challengers(model, challenger)
     # Its figures must not be taken for those of the workers that serve.
     told = "challenger" if on_trial else "infer"
     watch = settings_watch()
@@ -218,15 +218,18 @@ def infer(
         return load_detector(wanted, path_of, path_of, user_cache(), previous)
 
     first = ours(settings)
+    opening = Opening(lambda: load(first))
     swap = ModelSwap(load, first, model_files, hangups(), edited)
 
     def role(context: Context) -> None:
-        run_infer(context, first, load(first), swap, on_trial, settings.grids)
+        detector = opening.detector(context.stop, context.health)
+        if detector is not None:
+            run_infer(context, first, detector, swap, on_trial, settings.grids)
 
     try:
         _run(told, settings, None, _when_fetched(awaited, role), {"infer": told})
     except click.exceptions.Exit as ended:
-        if swap.is_loading:
+        if opening.is_left or swap.is_loading:
             leave(ended.exit_code)
         raise
 
@@ -242,6 +245,11 @@ def _when_fetched(
             role(context)
 
     return waiting
+
+
+def _check_model_is_a_challengers(model: str | None, challenger: str | None) -> None:
+    if model is not None and challenger is None:
+        raise UserError(f"--model: is a challenger's; what serves: --set infer.model={model}")
 
 
 @click.group()

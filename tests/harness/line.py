@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 import psycopg
 from confluent_kafka import KafkaException
@@ -60,6 +60,13 @@ _LOG_CHARS = 2_500
 _STOP_S = 40.0
 
 
+class Program(NamedTuple):
+    """What runs a role in place of `python -m onehertz`, with variables of its own."""
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+
+
 class HarnessError(AssertionError):
     """The line did not do what was waited for."""
 
@@ -82,22 +89,33 @@ class Line:
     # ------------------------------------------------------------ processes
 
     def start(
-        self, role: Role, count: int = 1, failpoints: Mapping[int, str] | None = None
+        self,
+        role: Role,
+        count: int = 1,
+        failpoints: Mapping[int, str] | None = None,
+        program: Program | None = None,
     ) -> None:
         """Start `count` processes of a role. `failpoints`: by number, for its first life."""
         for number in range(1, count + 1):
-            self._start(role, number, (failpoints or {}).get(number))
+            self._start(role, number, (failpoints or {}).get(number), program)
 
     def start_another(self, role: Role) -> None:
         """Start one more process of a role beside those that there are."""
         self._start(role, len(self.instances(role)) + 1, None)
 
-    def _start(self, role: Role, number: int, point: str | None) -> None:
+    def _start(
+        self, role: Role, number: int, point: str | None, program: Program | None = None
+    ) -> None:
         name = f"{role}-{number}"
         command = _COMMANDS[role]
         slot = (name,) if "--slot" in command else ()
         arguments = [*command, *slot, "--config", str(self.config)]
-        self.processes[name] = RoleProcess(name, arguments, self.config.parent)
+        folder = self.config.parent
+        self.processes[name] = (
+            RoleProcess(name, arguments, folder, program.environment, program.command)
+            if program
+            else RoleProcess(name, arguments, folder)
+        )
         self.processes[name].start({FAILPOINT: point} if point else None)
 
     def start_all(self, *roles: Role) -> None:

@@ -181,6 +181,7 @@ def small_ssd(variant: str = "good") -> bytes:
     blind           every score is nearly 0
     outside         sure of boxes, all of them far outside the picture
     other-weights   sees something else
+    dazzled         not a number for a picture that is grey, 200 of 255, on the mean
     fragile         scores are the small difference of two large sums: nothing for INT8
     """
     chance = np.random.default_rng(8 if variant == "other-weights" else 7)
@@ -217,6 +218,19 @@ def small_ssd(variant: str = "good") -> bytes:
             helper.make_node("MatMul", ["pixels", "ws"], ["s and much"]),
             helper.make_node("MatMul", ["pixels", "much"], ["m"]),
             helper.make_node("Sub", ["s and much", "m"], ["s"]),
+        ]
+    if variant == "dazzled":
+        for name, value in (("grey", 200 / 255), ("near", 1e-5), ("nothing", 0)):
+            constants.append(_constant(name, np.array(value, dtype=np.float32)))
+        nodes[2:3] = [
+            helper.make_node("ReduceMean", ["pixels"], ["mean"], axes=[1], keepdims=1),
+            helper.make_node("Sub", ["mean", "grey"], ["off"]),
+            helper.make_node("Mul", ["off", "off"], ["squared"]),
+            helper.make_node("Sub", ["squared", "near"], ["below zero"]),
+            helper.make_node("Log", ["below zero"], ["log"]),
+            helper.make_node("Mul", ["log", "nothing"], ["dazed"]),
+            helper.make_node("MatMul", ["pixels", "ws"], ["clear"]),
+            helper.make_node("Add", ["clear", "dazed"], ["s"]),
         ]
     if variant == "liar-at-3":
         # An entry for each batch size but none for 3: an error, or a 0, by the engine.

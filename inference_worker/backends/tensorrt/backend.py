@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -39,6 +40,33 @@ _MOST_STAGING_BYTES: Final = 128_000_000  # of pinned memory, for each lane
 _BESIDE_BYTES: Final = 512  # of a frame in the staging memory: its descriptor, alignment
 
 
+class _Held:
+    """What a backend has on the device."""
+
+    def __init__(self) -> None:
+        """Raises UserError if there is none that can be used."""
+        self.gpu = Device()
+        self.loaded: Loaded | None = None
+        self.frames: Frames | None = None
+        self.lanes: list[Lane] = []
+        self.free: SimpleQueue[Lane] = SimpleQueue()
+
+    def close(self) -> None:
+        """Give it back, in the order that it takes. Never raises; twice is fine."""
+        if not self.gpu.is_open:
+            return
+        with suppress(cuda.Error), self.gpu.current():
+            for lane in self.lanes:
+                lane.close()
+            self.lanes.clear()
+            self.free = SimpleQueue()
+            self.frames = None
+            if self.loaded is not None:  # after its contexts, before the device
+                self.loaded.close()
+                self.loaded = None
+        self.gpu.close()
+
+
 class TensorRtBackend:
     """One model on one GPU."""
 
@@ -48,14 +76,12 @@ class TensorRtBackend:
     def __init__(self, weights: Path, options: EngineOptions) -> None:
         """Raises UserError if TensorRT or the GPU can't be used, or can't use this model."""
         self.precision = options.precision
-        self._lanes: list[Lane] = []
-        self._free: SimpleQueue[Lane] = SimpleQueue()
-        self._loaded: Loaded | None = None
-        self._frames: Frames | None = None
         self._broken = ""
-        self._gpu = Device()
+        self._held = _Held()
+        # Also where nobody closes it, and before an interpreter that ends takes TensorRT apart.
+        self._give_back = weakref.finalize(self, self._held.close)
         try:
-            with self._gpu.current():
+            with self._held.gpu.current():
                 self._open(weights, options)
         except OutOfMemory as error:
             self.close()
@@ -70,7 +96,7 @@ class TensorRtBackend:
     @property
     def lanes(self) -> int:
         """See `Backend.lanes`."""
-        return len(self._lanes)
+        return len(self._held.lanes)
 
     def infer(self, inputs: Mapping[str, Tensor]) -> Outputs:
         """See `Backend.infer`."""
@@ -80,57 +106,49 @@ class TensorRtBackend:
     def infer_pictures(self, pictures: Pictures, told: Mapping[str, Tensor]) -> Outputs:
         """See `PictureBackend.infer_pictures`."""
         count = len(pictures.images)
-        if self._frames is None:
+        if self._held.frames is None:
             raise ValueError("the engine was not told how frames become its input")
-        batch_size({**told, self._frames.port: np.empty(count)}, self.input_names, self.max_batch)
+        batch_size(
+            {**told, self._held.frames.port: np.empty(count)}, self.input_names, self.max_batch
+        )
         return self._infer(Work(told, pictures))
 
     def close(self) -> None:
         """See `Backend.close`."""
-        if not self._gpu.is_open:
-            return
-        with suppress(cuda.Error), self._gpu.current():
-            for lane in self._lanes:
-                lane.close()
-            self._lanes = []
-            self._free = SimpleQueue()
-            self._frames = None
-            if self._loaded is not None:  # after its contexts, before the device
-                self._loaded.close()
-                self._loaded = None
-        self._gpu.close()
+        self._give_back()
 
     # ------------------------------------------------------------ set-up
 
     def _open(self, weights: Path, options: EngineOptions) -> None:
-        engines = Engines(weights, options, self._gpu)
+        held = self._held
+        engines = Engines(weights, options, held.gpu)
         stored = engines.find()
         log = Log()
         try:
-            self._loaded = Loaded(stored.engine, stored.about.profiles, log)
+            held.loaded = Loaded(stored.engine, stored.about.profiles, log)
         except Stale as why:
             stored = engines.instead_of(stored, str(why))
-            self._loaded = Loaded(stored.engine, stored.about.profiles, log)
-        self.input_names = tuple(port.name for port in self._loaded.inputs)
+            held.loaded = Loaded(stored.engine, stored.about.profiles, log)
+        self.input_names = tuple(port.name for port in held.loaded.inputs)
         self._spec = options.frames
-        self._frames = _frames(self._loaded, options, stored.about.max_batch)
+        held.frames = _frames(held.loaded, options, stored.about.max_batch)
         self.max_batch = stored.about.max_batch
-        self._make_lanes(self._loaded)
-        for lane in self._lanes:
-            self._free.put(lane)
+        self._make_lanes(held.loaded)
+        for lane in held.lanes:
+            held.free.put(lane)
 
     def _make_lanes(self, loaded: Loaded) -> None:
         """As many as there is memory for; smaller batches rather than none. Raises OutOfMemory."""
         while True:
             try:
-                while len(self._lanes) < _LANES:
-                    self._lanes.append(Lane(loaded, self.max_batch, self._frames))
+                while len(self._held.lanes) < _LANES:
+                    self._held.lanes.append(Lane(loaded, self.max_batch, self._held.frames))
                 return
             except OutOfMemory as error:
-                if self._lanes:
+                if self._held.lanes:
                     logger.warning(
                         "the GPU has memory for %d of %d batches at once only (%s)",
-                        len(self._lanes), _LANES, str(error),
+                        len(self._held.lanes), _LANES, str(error),
                     )  # fmt: skip
                     return
                 if self.max_batch == 1:
@@ -146,9 +164,9 @@ class TensorRtBackend:
     def _infer(self, work: Work) -> Outputs:
         if self._broken:
             raise EngineBroken(self._broken)
-        lane = self._free.get()
+        lane = self._held.free.get()
         try:
-            with self._gpu.current():
+            with self._held.gpu.current():
                 return self._in_parts(lane, work)
         except EngineBroken as error:
             self._broken = str(error)
@@ -157,11 +175,11 @@ class TensorRtBackend:
             self._broken = f"the GPU failed: {error}"
             raise EngineBroken(self._broken) from error
         finally:
-            self._free.put(lane)
+            self._held.free.put(lane)
 
     def _in_parts(self, lane: Lane, work: Work) -> Outputs:
         """Frames that don't fit into the staging memory together go one part after the other."""
-        frames = self._frames
+        frames = self._held.frames
         if work.pictures is None or frames is None:
             return self._halved(lane, work)
         sizes = [frames.letterbox.staging_bytes(one) for one in work.pictures_one_by_one()]
@@ -188,10 +206,10 @@ class TensorRtBackend:
     def _on_cpu(self, work: Work, at: int) -> Work:
         """One frame that is larger than all of the staging memory, made ready here."""
         one = work.part(at, at + 1)
-        if one.pictures is None or self._spec is None or self._frames is None:
+        if one.pictures is None or self._spec is None or self._held.frames is None:
             raise ValueError("there are no frames")
         tensor, _ = Preprocessor(self._spec)(one.pictures.images)
-        return Work({**one.inputs, self._frames.port: tensor})
+        return Work({**one.inputs, self._held.frames.port: tensor})
 
 
 def _frames(loaded: Loaded, options: EngineOptions, max_batch: int) -> Frames | None:

@@ -99,7 +99,7 @@ class Lane:
         self._contexts.clear()  # before the memory that they know the addresses of
         self._frames = None  # the kernel's module: once its context is gone it can't be unloaded
         buffers = [*self._buffers.values(), *([self._staging] if self._staging else [])]
-        self._buffers, self._staging = {}, None
+        self._buffers, self._staging, self._frames = {}, None, None
         for buffer in buffers:
             with suppress(cuda.Error):
                 buffer.free()

@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass
 from statistics import fmean
+from typing import NamedTuple
 
 import click
 
@@ -41,6 +42,7 @@ class Outcome:
     p95_ms: float
     batch: float  # frames in a batch, on the mean
     busy: float  # share of the time in which the engine worked
+    per_s: float  # frames
 
 
 def poisson(per_s: float, seconds: float, seed: int = 1) -> Iterator[float]:
@@ -50,39 +52,60 @@ def poisson(per_s: float, seconds: float, seed: int = 1) -> Iterator[float]:
         yield at_ms
 
 
+@dataclass(frozen=True)
+class Engine:
+    """Takes batches in `lanes` at once. They are copied side by side, and computed one by one."""
+
+    compute_ms: EngineMs
+    copy_ms: EngineMs = lambda size: 0.0
+    lanes: int = 1
+
+
+class _Batch(NamedTuple):
+    ends_ms: float
+    share_ms: float  # as `loop/lanes.py` tells it
+    came_ms: tuple[float, ...]
+
+
 def simulate(
-    controller: BatchController, arrivals: list[float], engine_ms: EngineMs, seed: int = 2
+    controller: BatchController, arrivals: list[float], engine: Engine, seed: int = 2
 ) -> Outcome:
-    """One engine that takes one batch at a time, the next one being formed meanwhile.
+    """An engine and the next batch, which is formed meanwhile.
 
     Its times vary by 10 %, and each hundredth batch takes five times as long.
     """
     batcher: Batcher[float] = Batcher(controller)
     chance = random.Random(seed)
-    waiting, running = list(reversed(arrivals)), list[tuple[float, float, tuple[float, ...]]]()
+    waiting, running = list(reversed(arrivals)), list[_Batch]()
+    ends_ms = [0.0] * engine.lanes  # of the last batches, in order
     latencies: list[float] = []
     sizes: list[int] = []
     now_ms = busy_ms = 0.0
     while waiting or len(batcher) or running:
-        due_ms = batcher.due_at_ms(now_ms) if len(running) < 2 else None
-        events = [waiting[-1] if waiting else None, running[0][0] if running else None, due_ms]
+        due_ms = batcher.due_at_ms(now_ms) if len(running) <= engine.lanes else None
+        events = [waiting[-1] if waiting else None, running[0].ends_ms if running else None, due_ms]
         now_ms = max(now_ms, min(event for event in events if event is not None))
-        if running and running[0][0] <= now_ms:
-            _, took_ms, batch = running.pop(0)
-            batcher.through(len(batch), took_ms, 0.0, now_ms)
-            latencies += [now_ms - came_ms for came_ms in batch]
+        if running and running[0].ends_ms <= now_ms:
+            through = running.pop(0)
+            batcher.through(len(through.came_ms), through.share_ms, 0.0, now_ms)
+            latencies += [now_ms - came_ms for came_ms in through.came_ms]
         while waiting and waiting[-1] <= now_ms:
             came_ms = waiting.pop()
             batcher.add(f"camera {int(came_ms) % 200}", came_ms, came_ms)
-        while len(running) < 2 and (batch := batcher.take(now_ms)):
+        while len(running) <= engine.lanes and (batch := batcher.take(now_ms)):
             hiccup = 5.0 if chance.random() < 0.01 else 1.0
-            took_ms = engine_ms(len(batch)) * chance.uniform(0.9, 1.1) * hiccup
-            begins_ms = max(now_ms, running[-1][0] if running else now_ms)
-            running.append((begins_ms + took_ms, took_ms, batch))
+            slower = chance.uniform(0.9, 1.1) * hiccup
+            begins_ms = max(now_ms, ends_ms[0])  # when a lane is free
+            copied_ms = begins_ms + engine.copy_ms(len(batch)) * slower
+            end_ms = max(copied_ms, ends_ms[-1]) + engine.compute_ms(len(batch)) * slower
+            share_ms = end_ms - max(begins_ms, ends_ms[-1])
+            ends_ms = [*ends_ms[1:], end_ms]
+            running.append(_Batch(end_ms, share_ms, batch))
             sizes.append(len(batch))
-            busy_ms += took_ms
+            busy_ms += share_ms
     latencies.sort()
-    return Outcome(latencies[int(0.95 * len(latencies))], fmean(sizes), busy_ms / now_ms)
+    at_p95 = latencies[int(0.95 * len(latencies))]
+    return Outcome(at_p95, fmean(sizes), busy_ms / now_ms, 1000 * len(arrivals) / now_ms)
 
 
 def capacity(engine_ms: EngineMs, size: int) -> float:
@@ -94,7 +117,10 @@ def mean(controller: type[BatchController], engine_ms: EngineMs, per_s: float) -
     """Of some draws: right at an engine's limit one draw's p95 may be three times another's."""
     found = [
         simulate(
-            controller(_SIZE, 100.0, P95_MS), list(poisson(per_s, _SECONDS, seed)), engine_ms, -seed
+            controller(_SIZE, 100.0, P95_MS),
+            list(poisson(per_s, _SECONDS, seed)),
+            Engine(engine_ms),
+            -seed,
         )
         for seed in range(1, _DRAWS + 1)
     ]

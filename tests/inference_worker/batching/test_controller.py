@@ -13,6 +13,7 @@ from inference_worker.batching.controller import BatchController
 from tests.inference_worker.batching.batch_simulation import (
     ENGINES,
     P95_MS,
+    Engine,
     Fixed,
     capacity,
     poisson,
@@ -196,8 +197,8 @@ def test_the_objective_is_held_and_frames_are_sooner_than_under_fixed_limits(
 ):
     engine_ms = ENGINES[engine]
     arrivals = list(poisson(load * capacity(engine_ms, MAX_BATCH), 60.0))
-    ours = simulate(BatchController(MAX_BATCH, MAX_WAIT_MS, P95_MS), arrivals, engine_ms)
-    fixed = simulate(Fixed(MAX_BATCH, MAX_WAIT_MS, P95_MS), arrivals, engine_ms)
+    ours = simulate(BatchController(MAX_BATCH, MAX_WAIT_MS, P95_MS), arrivals, Engine(engine_ms))
+    fixed = simulate(Fixed(MAX_BATCH, MAX_WAIT_MS, P95_MS), arrivals, Engine(engine_ms))
     assert ours.p95_ms <= P95_MS
     assert ours.p95_ms <= fixed.p95_ms * 1.02
     assert ours.busy <= fixed.busy + 0.05
@@ -207,8 +208,8 @@ def test_the_objective_is_held_and_frames_are_sooner_than_under_fixed_limits(
 def test_an_overload_is_worked_off_about_as_fast_as_full_batches_would(engine: str):
     engine_ms = ENGINES[engine]
     arrivals = list(poisson(2 * capacity(engine_ms, MAX_BATCH), 20.0))
-    ours = simulate(BatchController(MAX_BATCH, MAX_WAIT_MS, P95_MS), arrivals, engine_ms)
-    fixed = simulate(Fixed(MAX_BATCH, MAX_WAIT_MS, P95_MS), arrivals, engine_ms)
+    ours = simulate(BatchController(MAX_BATCH, MAX_WAIT_MS, P95_MS), arrivals, Engine(engine_ms))
+    fixed = simulate(Fixed(MAX_BATCH, MAX_WAIT_MS, P95_MS), arrivals, Engine(engine_ms))
     assert ours.batch > MAX_BATCH / 2
     assert ours.p95_ms < 1.1 * fixed.p95_ms
 
@@ -216,7 +217,31 @@ def test_an_overload_is_worked_off_about_as_fast_as_full_batches_would(engine: s
 def test_a_gpus_batches_fill_as_far_as_the_objective_lets_them():
     engine_ms = ENGINES["gpu"]
     arrivals = list(poisson(150.0, 60.0))
-    tight = simulate(BatchController(MAX_BATCH, MAX_WAIT_MS, 50.0), arrivals, engine_ms)
-    loose = simulate(BatchController(MAX_BATCH, MAX_WAIT_MS, 500.0), arrivals, engine_ms)
+    tight = simulate(BatchController(MAX_BATCH, MAX_WAIT_MS, 50.0), arrivals, Engine(engine_ms))
+    loose = simulate(BatchController(MAX_BATCH, MAX_WAIT_MS, 500.0), arrivals, Engine(engine_ms))
     assert tight.p95_ms <= 50.0 * 1.1
     assert loose.batch > 2 * tight.batch
+
+
+@pytest.mark.parametrize("load", [0.2, 0.8, 2.0])
+def test_two_lanes_do_no_worse_than_one_and_carry_more_where_copies_overlap(load: float):
+    """A GPU, of whose time for a batch a third is copying."""
+    engine_ms = ENGINES["gpu"]
+    arrivals = list(poisson(load * capacity(engine_ms, MAX_BATCH), 30.0))
+    lanes = {
+        "one": Engine(engine_ms),
+        "two": Engine(lambda size: engine_ms(size) * 2 / 3, lambda size: engine_ms(size) / 3, 2),
+        "two that only take turns": Engine(engine_ms, lanes=2),
+    }
+    found = {
+        name: simulate(
+            BatchController(MAX_BATCH, MAX_WAIT_MS, P95_MS, lanes=engine.lanes), arrivals, engine
+        )
+        for name, engine in lanes.items()
+    }
+    one, two, turns = found.values()
+    assert turns.per_s > 0.98 * one.per_s
+    if load < 1:
+        assert max(one.p95_ms, two.p95_ms, turns.p95_ms) <= P95_MS
+    else:
+        assert two.per_s > 1.4 * one.per_s

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from inference_worker.backends.base import Outputs, Tensor
+from inference_worker.backends.base import EngineBroken, Outputs, Tensor
 from inference_worker.choosing.measured import Measured, Power, best
 from inference_worker.choosing.measuring import Clocks, Stretching, measure
 from inference_worker.choosing.plans import Plan
@@ -31,6 +31,7 @@ class Machine:
         self.now_s = 0.0
         self.calls: list[tuple[Plan, int]] = []
         self.fails_at: tuple[Plan, int] | None = None
+        self.error = FatalError("broken")
         self.max_batch = 8
         self.open_engines = 0
 
@@ -58,7 +59,7 @@ class Engine:
         batch = len(inputs["images"])
         self.machine.calls.append((self.plan, batch))
         if self.machine.fails_at == (self.plan, batch):
-            raise FatalError("broken")
+            raise self.machine.error
         self.machine.now_s += batch * self.machine.image_ms[self.plan] / 1000
         return {
             "boxes": np.zeros((batch, SMALL_ANCHORS, 4), dtype=np.float32),
@@ -189,3 +190,11 @@ def test_what_a_gpu_takes_for_a_batch_is_there_by_size():
     assert row.batch_power[1].joules_per_batch == pytest.approx(1.0)
     assert row.batch_power[8] == Power(pytest.approx(100), pytest.approx(8), 0.5)
     assert row.batch_latency_ms[8] == pytest.approx((80, 80))
+
+
+def test_a_device_that_fails_is_no_plans_fault_and_all_that_was_opened_is_closed():
+    machine = Machine({WHOLE: 10, STREAMS: 20})
+    machine.fails_at, machine.error = (STREAMS, 4), EngineBroken("the GPU is gone")
+    with pytest.raises(EngineBroken):
+        tried(machine, WHOLE, STREAMS)
+    assert machine.open_engines == 0

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from inference_worker.admission.trial import Previous, nothing_before
+from inference_worker.backends.base import EngineBroken
 from inference_worker.detector import Detector
 from inference_worker.loading import load_detector, model_files
 from inference_worker.loop.serving import Serving
@@ -185,6 +186,23 @@ def test_a_failure_that_nobody_foresaw_is_a_refusal_too(
     eventually(lambda: outcomes.append(swap.look()) or outcomes[-1] is not None, 10.0)
     assert "no room for it" in str(outcomes[-1])
     assert "in a way that nobody foresaw" in caplog.text
+
+
+def test_a_device_that_fails_while_it_is_tried_is_a_refusal_in_one_line(
+    folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the model that serves there may be no memory for another."""
+
+    def load_detector(*_: object, **__: object) -> Detector:
+        raise EngineBroken("the GPU has no memory left for an image")
+
+    monkeypatch.setattr(f"{__name__}.load_detector", load_detector)
+    around = Surroundings(settings_of(folder))
+    around.hangups = 1
+    outcome = around.outcome()
+    assert isinstance(outcome, UserError)
+    assert str(outcome) == "mine: the GPU has no memory left for an image"
+    assert caplog.text == ""
 
 
 def test_while_one_is_loaded_the_worker_goes_on(folder: Path):

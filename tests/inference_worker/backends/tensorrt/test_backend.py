@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
+from typing import Any
 
+import cv2
+import msgspec
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference_worker.backends.base import Backend, EngineBroken, EngineOptions, Pictures
 from inference_worker.backends.choice import Place, open_backend
+from inference_worker.detector import Detector
 from inference_worker.loading import load_detector
 from inference_worker.manifest import Input, Letterbox
 from inference_worker.preprocess import Preprocessor, placed
 from inference_worker.settings import InferSettings
-from runtime.errors import UserError
+from runtime.errors import FatalError, UserError
+from tests.harness.fake_gpu_infer import VARIABLE, Plan, Report, read_report
 from tests.inference_worker import onnx_models
 from tests.inference_worker.backends.fake_gpu.fake_trt_context import IExecutionContext
 from tests.inference_worker.backends.fake_gpu.fake_trt_types import Dims
@@ -300,6 +309,51 @@ def test_outputs_whose_size_depends_on_the_image_are_refused_with_a_way_out(
         open_tensorrt(onnx_models.affine())
 
 
+# ------------------------------------------------------------ who lets go of it
+
+
+def test_a_backend_that_nobody_closes_gives_all_back_when_it_is_forgotten(
+    fake_gpu: FakeGpu, tmp_path: Path
+) -> None:
+    (tmp_path / "model.onnx").write_bytes(onnx_models.convolutions())
+    options = EngineOptions(threads=1, max_batch=2, cache=tmp_path, frames=FRAMES)
+    backend = open_backend(Place("tensorrt", "cuda"), tmp_path / "model.onnx", options)
+    backend.infer_pictures(frames((40, 60)), {})  # type: ignore[attr-defined]
+    assert fake_gpu.leaks() != []
+    del backend
+    assert fake_gpu.leaks() == []
+
+
+def detect(folder: Path, *pictures: Path) -> Report:
+    """As a command, of which this is left."""
+    report = folder / "report.json"
+    environment = {
+        **os.environ,
+        "ONEHERTZ_CACHE": str(folder / "cache"),
+        VARIABLE: msgspec.json.encode(Plan(str(report))).decode(),
+    }
+    settings = ("infer.model=mine", f'infer.model_folders=["{folder}"]', "infer.backend=tensorrt")
+    command = [sys.executable, "-m", "tests.harness.fake_gpu_infer", "detect", *map(str, pictures)]
+    command += [word for one in settings for word in ("--set", one)]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    return read_report(report)
+
+
+def test_a_command_gives_all_back_before_python_ends_and_keeps_the_engine_for_the_next_one(
+    tmp_path: Path,
+) -> None:
+    add_model(tmp_path, "mine", onnx_models.small_ssd())
+    pictures = [tmp_path / "a.png", tmp_path / "b.png"]
+    for path, picture in zip(pictures, noise(2), strict=True):
+        assert cv2.imwrite(str(path), picture)
+    first, second = detect(tmp_path, *pictures), detect(tmp_path, pictures[0])
+    assert (first.builds, second.builds) == (1, 0)
+    for ended in (first, second):
+        assert ended.peak_bytes > 0
+        assert (ended.leaks, ended.misuse) == ([], [])
+
+
 # ------------------------------------------------------------ from the settings
 
 
@@ -346,3 +400,63 @@ def test_without_a_gpu_the_cpu_serves_only_where_it_may_and_that_is_an_error_in_
     assert detector.backend.device == "cpu"
     (told,) = [one for one in caplog.records if one.levelname == "ERROR"]
     assert told.message.startswith("no GPU can be used: no device; the CPU does it")
+
+
+@pytest.mark.parametrize("execution", [1, 5, 40])
+def test_a_device_that_is_lost_in_the_admission_test_is_no_refusal_of_the_model(
+    settings_for: InferSettings,
+    fake_gpu: FakeGpu,
+    tmp_path: Path,
+    execution: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With `precision: auto`, from the measuring of both on: nothing of it may be remembered."""
+    load_detector(settings_for, no_assets, None, tmp_path / "cache").close()
+    auto = settings_for.model_copy(update={"precision": "auto"})
+    lost_at(fake_gpu, execution, monkeypatch)
+    with pytest.raises(EngineBroken):
+        load_detector(auto, no_assets, None, tmp_path / "cache")
+    assert list((tmp_path / "cache").glob("measured/*.json")) == []
+
+
+def lost_at(fake_gpu: FakeGpu, execution: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The device fails when an engine runs for the so manieth time."""
+    from inference_worker.backends.tensorrt.lane import Lane
+
+    infer, left = Lane.infer_pictures, [execution]
+
+    def counted(self: Lane, *given: Any) -> Any:
+        left[0] -= 1
+        if left[0] == 0:
+            fake_gpu.fails["execute"] = "LAUNCH_FAILED"
+        return infer(self, *given)
+
+    monkeypatch.setattr(Lane, "infer_pictures", counted)
+
+
+@pytest.mark.parametrize("what", ["the manifest names another input", "a stop in mid-test"])
+def test_whatever_ends_the_opening_of_a_model_its_memory_is_given_back(
+    settings_for: InferSettings,
+    fake_gpu: FakeGpu,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    what: str,
+) -> None:
+    raised: type[BaseException] = FatalError
+    kept: list[object] = []  # as a traceback does, or a debugger
+    if what == "a stop in mid-test":
+        raised = KeyboardInterrupt
+
+        def admit(detector: Detector, *_: object) -> None:
+            kept.append(detector)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("inference_worker.loading.admit_once", admit)
+    else:
+        manifest = tmp_path / "mine" / "manifest.yaml"
+        content = yaml.safe_load(manifest.read_text())
+        content["input"]["sizes"] = "no such input"
+        manifest.write_text(yaml.safe_dump(content))
+    with pytest.raises(raised):
+        load_detector(settings_for, no_assets, None, tmp_path / "cache")
+    assert fake_gpu.leaks() == []

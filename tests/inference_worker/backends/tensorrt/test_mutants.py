@@ -171,11 +171,11 @@ MUTANTS = {
         f"{UNORDERED}|invalid argument",
     ),
     "two threads are let into one lane": Mutant(
-        (Edit("backend", "lane = self._free.get()", "lane = self._lanes[0]"),),
+        (Edit("backend", "lane = self._held.free.get()", "lane = self._held.lanes[0]"),),
         "written to before its copy|nothing orders them|wrong numbers",
     ),
     "the context is not current in the thread": Mutant(
-        (Edit("backend", "            with self._gpu.current():\n                return",
+        (Edit("backend", "            with self._held.gpu.current():\n                return",
               "            if True:\n                return"),),
         "invalid device context|without a context",
     ),
