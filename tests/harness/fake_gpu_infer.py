@@ -18,6 +18,7 @@ import msgspec
 import pytest
 
 from onehertz.cli.main import main
+from tests.inference_worker.backends.fake_gpu import kernels
 from tests.inference_worker.backends.fake_gpu.install import installed
 from tests.inference_worker.backends.fake_gpu.machine import MIB, FakeGpu
 from tests.inference_worker.backends.fake_gpu.memory import Allocation, Memory
@@ -148,6 +149,8 @@ def run(plan: Plan) -> None:
     patch = pytest.MonkeyPatch()
     patch.setattr("inference_worker.backends.choice.cuda_problem", lambda: problem)
     patch.setattr("inference_worker.choosing.measured.gpu_name", lambda: machine.name)
+    # To compile the kernel takes a second of each process: OpenCV's twin of it is as good here.
+    patch.setattr(kernels, "host_kernels", lambda: None)
     # The first one made is the last one called: after what the product does as it ends.
     weakref.finalize(_for_good, lambda: machine.tell(machine.leaks()))
     main()
