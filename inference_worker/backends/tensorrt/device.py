@@ -7,15 +7,19 @@ under it has to be freed while it is current, or PyCUDA leaks it.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import pycuda.driver as cuda
 
 from inference_worker.backends.tensorrt.errors import device_error
 
 logger = logging.getLogger(__name__)
+
+# On a device that has failed every call fails at once; a thread that hangs there is not waited for.
+_OTHERS_S: Final = 10.0
 
 
 class Gpu(NamedTuple):
@@ -31,6 +35,7 @@ class Device:
 
     def __init__(self) -> None:
         """The first that CUDA_VISIBLE_DEVICES leaves. Raises UserError if it can't be used."""
+        self._users = _Users()
         try:
             cuda.init()
             device = cuda.Device(0)
@@ -47,6 +52,7 @@ class Device:
     def current(self) -> Iterator[None]:
         """Inside, this thread's calls are for this device. May be nested."""
         self._context.push()
+        self._users.enter()
         try:
             yield
         finally:
@@ -55,14 +61,19 @@ class Device:
     def _put_away(self) -> None:
         """After an error that sticks to the context this may fail too: the error counts.
 
-        A thread that ends with a context on its stack makes PyCUDA abort the process.
+        A thread that ends with a context on its stack makes PyCUDA abort the process. So it is
+        given up, but not under a thread that is still in the midst of a batch.
         """
         try:
             cuda.Context.pop()
         except cuda.Error:
+            if not self._users.leave(wait_s=_OTHERS_S):
+                return  # this thread's outer use gives it up
             with suppress(cuda.Error):  # by another thread already
                 self._context.detach()
             cuda.Context.get_current()  # takes what was detached off this thread's stack
+        else:
+            self._users.leave()
 
     @property
     def is_open(self) -> bool:
@@ -81,6 +92,31 @@ class Device:
             # PyCUDA gives it back only where it is current, or to the thread that took it.
             with suppress(cuda.Error), self.current():
                 self._context.detach()
+
+
+class _Users:
+    """The threads that have the context current."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._depth: dict[int, int] = {}  # by thread: how often it is in
+
+    def enter(self) -> None:
+        with self._changed:
+            thread = threading.get_ident()
+            self._depth[thread] = self._depth.get(thread, 0) + 1
+
+    def leave(self, wait_s: float = 0.0) -> bool:
+        """Whether this thread is out now; then it waits for the others too, so long at most."""
+        thread = threading.get_ident()
+        with self._changed:
+            self._depth[thread] -= 1
+            if self._depth[thread]:
+                return False
+            del self._depth[thread]
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._depth, wait_s)
+        return True
 
 
 def driver_version() -> str:

@@ -285,6 +285,34 @@ def test_a_device_that_failed_leaves_its_context_on_the_stack_of_no_thread(
     assert fake_gpu.contexts.left_behind() == []
 
 
+def test_a_device_that_failed_is_not_given_up_under_a_thread_that_is_in_the_midst_of_a_batch(
+    fake_gpu: FakeGpu,
+) -> None:
+    from inference_worker.backends.tensorrt.device import Device
+
+    device, is_in, still_current = Device(), threading.Event(), []
+
+    def first() -> None:
+        with device.current():
+            is_in.wait()
+            fake_gpu.broken = "ILLEGAL_ADDRESS"
+
+    def second() -> None:
+        with device.current(), device.current():
+            is_in.set()
+            threads[0].join(0.3)  # it would be out by now, if it didn't wait for this one
+            still_current.append(fake_gpu.contexts.current())
+
+    threads = [threading.Thread(target=first), threading.Thread(target=second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert still_current != [None]
+    assert fake_gpu.contexts.left_behind() == []
+    device.close()
+
+
 def test_a_device_that_cannot_be_made_current_is_broken(
     open_tensorrt: OpenTensorRt, fake_gpu: FakeGpu
 ) -> None:
