@@ -23,6 +23,9 @@ settings.register_profile(
 )
 settings.load_profile("onehertz")
 
+# For a device alone: `make test-gpu` (its own conftest.py says how).
+collect_ignore = ["gpu"]
+
 __all__ = [
     "assets",
     "database",

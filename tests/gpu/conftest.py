@@ -47,8 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Nothing of this is even read by `make test`."""
-    asked = config.getoption("gpu", default=False) or config.getoption("fake_gpu", default=None)
-    return None if asked else True
+    return None if _is_asked(config) else True
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -64,7 +63,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not _is_fake(config) and (why := host.problem()):
+    # A run of all tests may have read this file: the others are none of its business.
+    if _is_asked(config) and not _is_fake(config) and (why := host.problem()):
         for item in items:
             item.add_marker(pytest.mark.skip(reason=f"no GPU to try: {why}"))
 
@@ -132,6 +132,11 @@ def _ran_all(config: pytest.Config) -> bool:
     """Whether all tests of a claim were asked for: some of them prove nothing of the whole."""
     option = config.option
     return not (option.keyword or option.markexpr or any("::" in one for one in config.args))
+
+
+def _is_asked(config: pytest.Config) -> bool:
+    asked = config.getoption("gpu", default=False) or config.getoption("fake_gpu", default=None)
+    return bool(asked)
 
 
 def _is_fake(config: pytest.Config) -> bool:

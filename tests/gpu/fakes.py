@@ -22,6 +22,7 @@ from benchmarks.gpu.models import KINDS, Kinds
 from benchmarks.gpu.site import MODELS, Site, site
 from inference_worker.backends import choice
 from inference_worker.metering import nvml
+from onehertz.cli.models import bench
 from tests.inference_worker.backends.fake_gpu import kernels
 from tests.inference_worker.backends.fake_gpu.install import MODULES, become
 from tests.inference_worker.backends.fake_gpu.machine import FakeGpu, set_gpu
@@ -46,7 +47,7 @@ class FakePair:
             self._patch.setitem(sys.modules, name, module)
         # The kernel as C++ takes a second to compile, in each process; tests of its own run that.
         self._patch.setattr(kernels, "host_kernels", lambda: None)
-        for module in (choice, host):
+        for module in (choice, host, bench):
             self._patch.setattr(module, "cuda_problem", lambda: "")
         package = types.ModuleType("pynvml", "A fake: see tests/inference_worker/metering.")
         vars(package).update({name: getattr(self.nvml, name) for name in nvml.USED})
