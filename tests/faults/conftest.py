@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import pickle
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -34,22 +31,8 @@ def load(assets: FetchedAssets) -> Load:
 
 @pytest.fixture(scope="session")
 def reference(servers: Servers, load: Load, tmp_path_factory: pytest.TempPathFactory) -> Ending:
-    """What the load comes to where nothing goes wrong; run once, by whichever process is first."""
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent  # of all processes of this run
-    kept = shared / "reference.pickle"
-    with (shared / "reference.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not kept.exists():
-            found = undisturbed(servers, load, tmp_path_factory.mktemp("reference"))
-            kept.write_bytes(pickle.dumps(found))
-    ending: Ending = pickle.loads(kept.read_bytes())  # noqa: S301 - our own
-    return ending
-
-
-def undisturbed(servers: Servers, load: Load, folder: Path) -> Ending:
-    with open_line(servers, folder, load.ticks) as line:
+    """What the load comes to where nothing goes wrong."""
+    with open_line(servers, tmp_path_factory.mktemp("reference"), load.ticks) as line:
         load.produce(line)
         line.start_all("gate", "infer", "sql", "alerts")
         run(line)
