@@ -46,7 +46,7 @@ test-containers: setup ## The same on containers; needs a Docker engine, compose
 PYTHON_GPU ?= $(BIN)/python
 test-gpu: ## What only a real GPU can prove, ten minutes of load among it (ARGS="--seconds 60")
 	@echo "test-gpu: needs an NVIDIA GPU, TensorRT and PyCUDA, and the models of benchmarks.gpu.models;"
-	@echo "  a skip tells what is missing; what it finds goes into docs/gpu.md."
+	@echo "  it says what is missing; what it finds goes into docs/gpu.md."
 	@$(PYTHON_GPU) -m pytest --gpu --confcutdir tests/gpu tests/gpu -rs $(ARGS)
 
 lint: setup ## ruff and mypy (strict), as TensorRT 11 and as 10

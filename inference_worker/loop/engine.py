@@ -111,7 +111,7 @@ class Engine:
     @property
     def is_full(self) -> bool:
         """Whether each lane has its batch, and the next one is being made ready."""
-        return len(self._running) > self._lanes.count
+        return len(self._running) > self.detector.backend.lanes
 
     def inferences(self, frame: Frame) -> int:
         """That it will take."""
@@ -185,7 +185,7 @@ class Engine:
             say_one_by_one(ready.images, error)
         found = None if outputs else one_by_one(detector, ready.images, ready.plans)
         ended_s = time.perf_counter()
-        share_s = lanes.share_s(began_s, ended_s)
+        share_s = lanes.share.of_s(began_s, ended_s)
         self._metrics.count("onehertz_inferences_total", ready.inferences, stage=STAGE)
         self._metrics.observe("onehertz_inference_seconds", ended_s - began_s, stage=STAGE)
         self._metrics.count("onehertz_busy_seconds_total", share_s, stage=STAGE)

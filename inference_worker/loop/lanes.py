@@ -19,11 +19,7 @@ class Lanes:
     def __init__(self, detector: Detector) -> None:
         self.detector = detector
         self._pool = ThreadPoolExecutor(detector.backend.lanes, "engine")
-        self._share = Share()
-
-    @property
-    def count(self) -> int:
-        return self.detector.backend.lanes
+        self.share = Share()
 
     def submit(
         self,
@@ -33,10 +29,6 @@ class Lanes:
     ) -> Future[Result]:
         """Have it called in a thread of a lane."""
         return self._pool.submit(function, *args, **kwargs)
-
-    def share_s(self, began_s: float, ended_s: float) -> float:
-        """See `Share.of_s`."""
-        return self._share.of_s(began_s, ended_s)
 
     def shutdown(self) -> None:
         """Start nothing more; wait for what runs."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable
 
 from onehertz.assets.catalogue import Catalogue, load_catalogue
@@ -14,18 +15,17 @@ _EVERY_S = 1.0
 
 
 def wait_for(
-    names: Iterable[str], pause: Callable[[float], bool], catalogue: Catalogue | None = None
-) -> bool:
-    """Return when all of them are in the cache, whoever fetches them. Whether they are.
+    names: Iterable[str],
+    pause: Callable[[float], object] = time.sleep,
+    catalogue: Catalogue | None = None,
+) -> None:
+    """Return when all of them are in the cache, whoever fetches them.
 
-    `pause` waits for so many s, and says whether it is time to stop. Raises UserError for a name
-    that the catalogue has not.
+    `pause` waits for so many s. Raises UserError for a name that the catalogue has not.
     """
     known, store = catalogue or load_catalogue(), Store()
     for asset in [known.asset(name) for name in names]:
         if not store.holds(asset):
             log.info("waiting until somebody has fetched %s: %s", asset.name, store.path(asset))
         while not store.holds(asset):
-            if pause(_EVERY_S):
-                return False
-    return True
+            pause(_EVERY_S)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import faulthandler
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -194,7 +194,7 @@ def infer(
     from inference_worker.loop.swap import ModelSwap
     from inference_worker.role import run_infer
     from inference_worker.settings import InferSettings
-    from onehertz.assets import path_of, user_cache
+    from onehertz.assets import path_of, user_cache, wait_for
 
     on_trial = None
     if challenger is not None:
@@ -215,6 +215,7 @@ def infer(
         return ours(current)
 
     def load(wanted: InferSettings, previous: Previous = nothing_before) -> Detector:
+        wait_for(awaited)
         return load_detector(wanted, path_of, path_of, user_cache(), previous)
 
     first = ours(settings)
@@ -227,24 +228,11 @@ def infer(
             run_infer(context, first, detector, swap, on_trial, settings.grids)
 
     try:
-        _run(told, settings, None, _when_fetched(awaited, role), {"infer": told})
+        _run(told, settings, None, role, {"infer": told})
     except click.exceptions.Exit as ended:
         if opening.is_left or swap.is_loading:
             leave(ended.exit_code)
         raise
-
-
-def _when_fetched(
-    names: Sequence[str], role: Callable[[Context], None]
-) -> Callable[[Context], None]:
-    """The role, but first the assets that it needs, unless it is stopped before."""
-    from onehertz.assets import wait_for
-
-    def waiting(context: Context) -> None:
-        if wait_for(names, context.stop.wait):
-            role(context)
-
-    return waiting
 
 
 def _check_model_is_a_challengers(model: str | None, challenger: str | None) -> None:

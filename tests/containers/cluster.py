@@ -9,8 +9,10 @@ from random import Random
 
 from tests.containers.given import Given
 from tests.containers.kubelet import Object, Pod, docker
+from tests.waiting import eventually
 
 _HOOKS = {"install": "pre-install", "upgrade": "pre-upgrade"}
+_LOOK_EVERY_S = 0.5  # a look asks Docker about every pod
 
 
 class Cluster:
@@ -54,11 +56,7 @@ class Cluster:
         name = job["metadata"]["name"]
         self._attempts.pop(name, None)
         self.jobs.pop(name, None)
-        deadline = time.monotonic() + within_s
-        while not self._job(job):
-            assert time.monotonic() < deadline, f"{name} takes too long"
-            self.look()
-            time.sleep(0.5)
+        self.until(lambda: self._job(job), within_s, f"{name} takes too long")
 
     def of(self, role: str) -> list[Pod]:
         return [pod for pod in self.pods if pod.role == role]
@@ -66,10 +64,14 @@ class Cluster:
     def until(self, condition: Callable[[], bool], within_s: float, why: str = "") -> float:
         """Looks after the pods meanwhile. Seconds that it took."""
         began = time.monotonic()
-        while not condition():
-            assert time.monotonic() - began < within_s, why or "not in time"
-            self.look()
-            time.sleep(0.5)
+
+        def is_so() -> bool:
+            found = condition()
+            if not found:
+                self.look()
+            return found
+
+        eventually(is_so, within_s, why=why, every_s=_LOOK_EVERY_S)
         return time.monotonic() - began
 
     def look_for(self, seconds: float) -> None:

@@ -54,19 +54,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "claim(name): one of benchmarks/gpu/claims.py")
     config.stash[_FOUND], config.stash[_OUTCOMES] = [], defaultdict(Outcome)
     config.stash[_FAKE] = None
+    if config.getoption("gpu", default=False) and (why := host.problem()):
+        raise pytest.UsageError(f"no GPU to try: {why}")
     if (folder := config.getoption("fake_gpu", default=None)) is not None:
         # Imported here: a machine with a GPU has no use for it.
         from tests.gpu.fakes import FakePair
 
         config.stash[_FAKE] = FakePair(Path(folder))
         config.stash[_FAKE].install()
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    # A run of all tests may have read this file: the others are none of its business.
-    if _is_asked(config) and not _is_fake(config) and (why := host.problem()):
-        for item in items:
-            item.add_marker(pytest.mark.skip(reason=f"no GPU to try: {why}"))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

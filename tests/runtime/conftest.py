@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from typing import Protocol
 
 import pytest
@@ -11,7 +12,6 @@ from confluent_kafka import (
     ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
-    Message,
     Producer,
     TopicPartition,
 )
@@ -19,6 +19,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from runtime.kafka import KafkaSettings, admin_client, producer_config, reader
 from runtime.reading import ends_of, read_all
+from tests.runtime.members import Joined, Member
 from tests.waiting import eventually
 
 
@@ -166,5 +167,30 @@ def reset_group(admin: AdminClient, group: str, topic: str, offset: int) -> None
     eventually(is_done)  # not while the broker still loads its groups
 
 
-def values(messages: list[Message]) -> list[bytes]:
-    return [message.value() or b"" for message in messages]
+@pytest.fixture
+def join(kafka: KafkaSettings, prefix: str) -> Iterator[Joined]:
+    """Joins the test's group; leaves it after the test."""
+    with ExitStack() as joined:
+
+        def of(topic: str, settings: KafkaSettings = kafka, **more: object) -> Member:
+            member = Member(settings, f"{prefix}group", topic, **more)
+            joined.callback(member.close)
+            return member
+
+        yield of
+
+
+@pytest.fixture
+def committed(admin: AdminClient, prefix: str) -> Callable[[str], dict[int, int]]:
+    """The group's offsets by partition."""
+
+    def of(topic: str) -> dict[int, int]:
+        group = f"{prefix}group"
+        count = len(admin.list_topics(topic, timeout=10).topics[topic].partitions)
+        asked = ConsumerGroupTopicPartitions(
+            group, [TopicPartition(topic, number) for number in range(count)]
+        )
+        answer = admin.list_consumer_group_offsets([asked])[group].result()
+        return {p.partition: p.offset for p in answer.topic_partitions if p.offset >= 0}
+
+    return of

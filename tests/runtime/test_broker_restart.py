@@ -16,7 +16,8 @@ from runtime.sender import Sender
 from runtime.subscription import Subscription
 from runtime.transactions import Transactions
 from schemas.codec import Wire
-from tests.runtime.conftest import NewTopicOf, values
+from tests.runtime.conftest import NewTopicOf
+from tests.runtime.members import values
 from tests.waiting import eventually
 
 

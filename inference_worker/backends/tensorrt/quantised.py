@@ -50,10 +50,21 @@ def _why_not(node: onnx.NodeProto, constants: dict[str, TensorProto]) -> str:
     if quantised is not None and quantised.data_type == TensorProto.INT32:
         return "a bias is INT32, it adds biases in float,"
     zero = constants.get(node.input[2]) if len(node.input) > 2 and node.input[2] else None
+    if zero is None and len(node.input) > 2 and node.input[2]:
+        return "a zero point is computed"
     if zero is None:
-        return "" if len(node.input) < 3 or not node.input[2] else "a zero point is computed"
+        return "" if _is_int8_by_itself(node) else "without a zero point values are uint8,"
     if np.any(numpy_helper.to_array(zero)):
         return "a zero point is not 0 (asymmetric)"
     if zero.data_type == TensorProto.UINT8:
         return "values are uint8, it takes int8,"
     return ""
+
+
+def _is_int8_by_itself(node: onnx.NodeProto) -> bool:
+    """Whether a node without a zero point has int8: ONNX makes uint8, unless it is said (opset 21).
+
+    TensorRT would take it for int8 all the same, and see other numbers than were meant.
+    """
+    kinds = [one.i for one in node.attribute if one.name == "output_dtype"]
+    return node.op_type == "DequantizeLinear" or kinds == [TensorProto.INT8]

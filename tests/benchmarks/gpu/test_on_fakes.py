@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -51,18 +50,23 @@ def test_every_test_that_needs_a_gpu_passes_on_the_fake_pair(
     assert findings.table([found]) == findings.table([])  # it proves nothing
 
 
-def test_without_a_gpu_the_suite_is_skipped_and_says_why(monkeypatch: pytest.MonkeyPatch):
+def test_why_there_is_no_gpu_to_try(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(host, "cuda_problem", lambda: "the driver is not there")
     monkeypatch.setattr(host, "find_spec", lambda name: None if name == "pycuda" else name)
     assert host.problem().startswith("the package pycuda is not installed")
     monkeypatch.setattr(host, "find_spec", lambda name: name)
-    marks: list[pytest.MarkDecorator] = []
-    item = SimpleNamespace(add_marker=marks.append)
-    config = SimpleNamespace(
-        stash=defaultdict(lambda: None), getoption=lambda name, default: name == "gpu" or default
-    )
-    gpu_suite.pytest_collection_modifyitems(config, [item])
-    assert [mark.kwargs["reason"] for mark in marks] == ["no GPU to try: the driver is not there"]
+    assert host.problem() == "the driver is not there"
+
+
+def test_without_a_gpu_the_suite_fails_at_once_and_says_why(monkeypatch: pytest.MonkeyPatch):
+    """A run in which all is skipped would look as if something had been verified."""
+    monkeypatch.setattr(gpu_suite.host, "problem", lambda: "the driver is not there")
+    asked = SimpleNamespace(
+        stash={}, getoption=lambda name, default: name == "gpu" or default,
+        addinivalue_line=lambda *_: None,
+    )  # fmt: skip
+    with pytest.raises(pytest.UsageError, match="no GPU to try: the driver is not there"):
+        gpu_suite.pytest_configure(asked)
 
 
 def test_it_can_be_read_where_nothing_is_installed_so_that_it_can_say_so():

@@ -314,6 +314,7 @@ def test_symmetric_int8_goes_in_as_it_is(by: Literal["", "Constant"], tmp_path: 
         (quantised(np.array(3, np.int8), by="Constant"), "zero point is not 0"),
         (quantised(np.array(0, np.int8), by="Identity"), "zero point is computed at the node"),
         (dynamically_quantised(), r"takes only QuantizeLinear .* \(DynamicQuantizeLinear\)"),
+        (quantised(None), "without a zero point values are uint8, at the node 'first'"),
         (quantised(np.array(0, np.uint8)), "values are uint8, it takes int8, at the node 'first'"),
         (quantised(np.array(0, np.int8), bias=True), "a bias is INT32, .* at the node 'the bias'"),
     ],
