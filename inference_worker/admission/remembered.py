@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import logging
-import os
 import time
 from collections.abc import Mapping
 from importlib import resources
@@ -23,6 +22,7 @@ from inference_worker.admission.reference import Reference
 from inference_worker.admission.trial import Clock, Previous, admit, nothing_before
 from inference_worker.admission.verdict import Verdict
 from inference_worker.detector import Detector
+from inference_worker.whole_file import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -101,10 +101,7 @@ def _read(path: Path) -> Verdict | None:
 
 
 def _write(path: Path, verdict: Verdict) -> None:
-    part = path.with_suffix(f".{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(msgspec.json.encode(verdict))
-        part.replace(path)
+        write_whole(path, msgspec.json.encode(verdict))
     except OSError as error:
         logger.warning("%s can't be written (%s): the next start tests anew", path, error)

@@ -107,7 +107,7 @@ def lost_gpu(
     """Why a GPU that an installed engine is for can't be used; empty: it can, or none is meant.
 
     Engines for a GPU are installed only where there should be one: to infer on the CPU instead,
-    twenty times slower, is nothing to do unasked.
+    much slower, is nothing to do unasked.
     """
     meant = [name for name in machine.engines["cuda"] if engine in (name, "auto")]
     return machine.cuda_problem if device == "auto" and meant else ""

@@ -10,7 +10,6 @@ import fcntl
 import hashlib
 import logging
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -21,6 +20,7 @@ import msgspec
 from inference_worker.backends.cuda import TENSORRT_PACKAGES, gpu_name
 from inference_worker.choosing.cores import cores
 from inference_worker.choosing.plans import Plan
+from inference_worker.whole_file import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -148,9 +148,7 @@ class MeasuredStore:
 
     def _write(self, measured: Sequence[Measured]) -> None:
         content = _Kept(_FORM, self._machine, tuple(measured))
-        part = self._path.with_suffix(f".{os.getpid()}")
-        part.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=1))
-        part.replace(self._path)
+        write_whole(self._path, msgspec.json.format(msgspec.json.encode(content), indent=1))
 
 
 @contextmanager

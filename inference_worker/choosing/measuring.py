@@ -9,9 +9,10 @@ from statistics import fmean, median
 
 from inference_worker.admission import synthetic_pictures
 from inference_worker.backends.base import EngineBroken, Image
+from inference_worker.batching.batch_times import quantile
 from inference_worker.choosing.measured import Measured, Power
 from inference_worker.choosing.plans import FLOAT32, Plan
-from inference_worker.choosing.stretch import Clocks, NewMeter, Stretch, percentile, stretch
+from inference_worker.choosing.stretch import Clocks, NewMeter, Stretch, stretch
 from inference_worker.detector import Detector
 from runtime.errors import FatalError, UserError
 
@@ -152,7 +153,7 @@ def _measured(trial: _Trial) -> Measured:
         trial.refusal,
         {size: (min(took), max(took)) for size, took in each_ms.items()},
         {
-            size: (round(median(took), 3), round(percentile(took, 0.95), 3))
+            size: (round(median(took), 3), round(quantile(took, 0.95), 3))
             for size, took in latencies.items()
         },
         {size: power for size, found in by_size if (power := _power(found)) is not None},

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from math import ceil
 from time import perf_counter, process_time
 from typing import NamedTuple
 
@@ -72,8 +71,3 @@ def stretch(
         wall_ms = (clocks.wall() - began_s) * 1000
         cpu_ms = (clocks.cpu() - began_cpu_s) * 1000
     return Stretch(wall_ms, cpu_ms, taken, meter.used if meter else None)
-
-
-def percentile(values: list[float], share: float) -> float:
-    """The least value that `share` of them do not exceed (nearest rank). Raises for none."""
-    return sorted(values)[max(0, ceil(share * len(values)) - 1)]

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import secrets
 from importlib import resources
 from pathlib import Path
 from typing import Final
 
 from inference_worker.backends.tensorrt.nvrtc import OPTIONS, Nvrtc
+from inference_worker.whole_file import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -58,11 +58,7 @@ def _read(path: Path) -> bytes | None:
 
 
 def _write(path: Path, kernel: bytes) -> None:
-    # Not the process: in containers that share a cache each has number 1.
-    part = path.with_suffix(f".{secrets.token_hex(8)}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(hashlib.sha256(kernel).digest() + kernel)
-        part.replace(path)
+        write_whole(path, hashlib.sha256(kernel).digest() + kernel)
     except OSError as error:
         logger.warning("%s can't be written (%s): the next start compiles anew", path, error)

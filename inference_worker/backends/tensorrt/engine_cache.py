@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +19,7 @@ import msgspec
 from inference_worker.backends.compiled import engines_folder
 from inference_worker.backends.tensorrt.build_lock import BuildLock, Waiting
 from inference_worker.backends.tensorrt.engine_key import EngineKey, Sidecar
+from inference_worker.whole_file import write_whole
 from runtime.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -121,22 +121,6 @@ def engines_in(cache: Path) -> Iterator[tuple[Path, Sidecar]]:
 def read_sidecar(engine: Path) -> Sidecar:
     """Raises OSError, msgspec.DecodeError."""
     return msgspec.json.decode(_sidecar_of(engine).read_bytes(), type=Sidecar)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """So that nobody ever reads half of it. Raises OSError."""
-    file, name = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".part")
-    part = Path(name)
-    try:
-        with os.fdopen(file, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.chmod(0o644)  # of workers under other users too
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
 
 
 def _drop(engine: Path, why: str) -> None:

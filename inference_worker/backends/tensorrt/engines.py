@@ -17,12 +17,12 @@ from inference_worker.backends.tensorrt.device import Device
 from inference_worker.backends.tensorrt.engine_cache import (
     EngineCache,
     Stored,
-    write_whole,
 )
 from inference_worker.backends.tensorrt.engine_key import EngineKey, Sidecar
 from inference_worker.backends.tensorrt.profiles import Profile, fitted
 from inference_worker.backends.tensorrt.progress import LoggedProgress, Told
 from inference_worker.backends.tensorrt.shapes import known_shapes
+from inference_worker.whole_file import write_whole
 from runtime.errors import UserError
 
 logger = logging.getLogger(__name__)

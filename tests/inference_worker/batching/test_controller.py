@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference_worker.batching.batch_times import BatchTimes
+from inference_worker.batching.batch_times import BatchTimes, quantile
 from inference_worker.batching.controller import BatchController
 from tests.inference_worker.batching.batch_simulation import (
     ENGINES,
@@ -185,6 +185,13 @@ def test_a_plan_keeps_to_its_limits_whatever_was_seen(samples, waiting, age_ms, 
     )
     if waiting >= plan.size:
         assert plan.close_at_ms == now_ms
+
+
+def test_95_of_100_keep_within_the_quantile():
+    values = [float(value) for value in range(100, 0, -1)]
+    assert quantile(values, 0.95) == 95
+    assert quantile([3.0], 0.95) == 3
+    assert quantile([1.0, 2.0], 0.5) == 1
 
 
 # ---------------------------------------------------------------- in simulation

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from inference_worker.choosing.stretch import Clocks, percentile, stretch
+from inference_worker.choosing.stretch import Clocks, stretch
 from inference_worker.metering.meter import Meter
 from inference_worker.metering.nvml import Gpu
 from runtime.errors import FatalError
@@ -70,10 +70,3 @@ def test_a_meter_sees_the_whole_stretch():
     )  # fmt: skip
     assert found.used is not None
     assert found.used.joules == pytest.approx(100 * 0.1, rel=0.11)
-
-
-def test_95_of_100_keep_within_the_percentile():
-    values = [float(value) for value in range(100, 0, -1)]
-    assert percentile(values, 0.95) == 95
-    assert percentile([3.0], 0.95) == 3
-    assert percentile([1.0, 2.0], 0.5) == 1
